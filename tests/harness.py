@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("LETTERLOCK_BINARY", str(ROOT / "build" / "letterlock"))
 DOMAIN = "letterlock.test"
-SERVICES = {"smtp": 25, "submissions": 465, "submission": 587, "imap": 143, "imaps": 993}
+SERVICES = {"smtp": 25, "submissions": 465, "submission": 587, "imap": 143, "imaps": 993, "http": 80, "https": 443}
 NAMES_PORT = 53  # tests/names.py: of the same base
 WEB_PORT = 80    # tests/web.py, likewise
 
@@ -71,13 +71,13 @@ _held = {}  # port base: its lock, until the instance is closed or this process 
 
 def free_base():
     """A port base whose usual ports are free, and which no other run of the tests beside this one takes meanwhile. All
-    are below those that connections get by themselves; no two services have the same last two digits."""
-    for base in [10000 + (os.getpid() + n) % 217 * 100 for n in range(217)]:
+    are below those that connections get by themselves; no two services are a multiple of the step apart."""
+    for base in [10000 + (os.getpid() + n) % 108 * 200 for n in range(108)]:
         lock = socket.socket(socket.AF_UNIX)
         with contextlib.ExitStack() as stack:
             try:
                 lock.bind(f"\0letterlock-test-ports-{base}")  # of no folder, so that other users' runs see it too
-                for port in [*SERVICES.values(), NAMES_PORT, WEB_PORT]:
+                for port in {*SERVICES.values(), NAMES_PORT, WEB_PORT}:
                     s = stack.enter_context(socket.socket())
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind(("127.0.0.1", base + port))
@@ -191,8 +191,9 @@ def armor_of(rendered):
 class Instance:
     """letterlock in a folder of its own."""
 
-    def __init__(self, place=None, binary=BINARY, base=None, domain=DOMAIN):
+    def __init__(self, place=None, binary=BINARY, base=None, domain=DOMAIN, web=False):
         self.domain = domain
+        self.web = web  # whether it serves HTTP
         self.place = pathlib.Path(place or place_in_memory())
         self.place.mkdir(exist_ok=True)
         self.place.chmod(0o711)
@@ -227,8 +228,10 @@ class Instance:
         # No account's limits: tests send as nobody does. A build to compare with may not know them yet.
         known = (self.dir / "letterlock.conf").read_text()
         limits = [n for n in ("send_messages_day", "send_recipients_day", "send_new_recipients_day") if n in known]
+        web = [n for n in ("http", "https") if not self.web and re.search(rf"^#? *{n} =", known, re.M)]
         self.configure(**{"imap_plain_auth_loopback": "yes", "role_uid_base": 61800 + 100 * int(worker),
-                          **dict.fromkeys(limits, 0), **settings, "reader_turn_ms": min(self.turn_ms, 100)})
+                          **dict.fromkeys(limits, 0), **dict.fromkeys(web, "no"), **settings,
+                          "reader_turn_ms": min(self.turn_ms, 100)})
         return self
 
     def configure(self, **settings):

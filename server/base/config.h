@@ -10,17 +10,17 @@
 #include <stdint.h>
 
 struct config {
-    char domain[256];                                /* the server's own name: banner, Received, authserv-id */
-    char bind[64];                                   /* address to listen on */
-    uint32_t port_base;                              /* --loopback BASE: added to every usual port */
-    bool smtp, submissions, submission, imap, imaps; /* listeners wanted */
-    char tls_chain[512], tls_key[512];               /* paths; relative ones are below DIR */
-    char store_key_file[512];                        /* path of the key-file slot, or "" */
+    char domain[256];   /* the server's own name: banner, Received, authserv-id */
+    char bind[64];      /* address to listen on */
+    uint32_t port_base; /* --loopback BASE: added to every usual port */
+    bool smtp, submissions, submission, imap, imaps, http, https; /* listeners wanted */
+    char tls_chain[512], tls_key[512];                            /* paths; relative ones are below DIR */
+    char store_key_file[512];                                     /* path of the key-file slot, or "" */
     char log_level[16];
     bool debug_names;
     bool allow_no_landlock;
     uint32_t role_uid_base; /* started as root: role n runs as uid and gid base + n */
-    uint32_t ingest_instances, access_instances, relay_instances;
+    uint32_t ingest_instances, access_instances, relay_instances, web_instances;
 
     char dns_server[512];      /* servers that resolve for us, ADDR[@PORT] with commas; "": we do it ourselves */
     char dns_stub[512];        /* ZONE ADDR[@PORT], with commas: zones with servers of their own */
@@ -48,6 +48,11 @@ struct config {
     uint32_t imap_sessions, imap_sessions_peer, imap_sessions_account;
     uint32_t imap_login_timeout, imap_idle_timeout; /* seconds */
     bool imap_plain_auth_loopback;                  /* offer LOGIN without TLS to loopback peers (test tools) */
+
+    uint32_t web_sessions, web_sessions_peer;
+    uint32_t web_request_timeout, web_transfer_timeout, web_idle_timeout; /* seconds */
+    char mta_sts_mode[16], mta_sts_mx[512]; /* names with commas between them; "": domain */
+    uint32_t mta_sts_max_age;               /* seconds */
 
     uint32_t queue_retry, queue_retry_max, queue_delay_notice; /* seconds */
     uint32_t relay_port, relay_connections, relay_connections_destination;

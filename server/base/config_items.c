@@ -24,6 +24,8 @@ static bool valid_smarthost(const char *s);
 static bool valid_user(const char *s);
 static bool valid_level(const char *s);
 static bool valid_policy(const char *s);
+static bool valid_sts_mode(const char *s);
+static bool valid_sts_names(const char *s);
 
 #define WHERE(field) \
     .name = #field, .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
@@ -59,6 +61,8 @@ const struct config_item config_items[] = {
     BOOL(submission, START, 1, "Listen for mail from our own people with STARTTLS (port 587)."),
     BOOL(imap, START, 1, "Listen for IMAP with STARTTLS (port 143)."),
     BOOL(imaps, START, 1, "Listen for IMAP over TLS (port 993)."),
+    BOOL(http, START, 1, "Listen for HTTP in the clear (port 80), which sends browsers on to HTTPS."),
+    BOOL(https, START, 1, "Listen for HTTPS (port 443): the MTA-STS policy of our domains, and pages."),
     TEXT(tls_chain, LIVE, "tls/chain.pem", valid_path, "a path",
          "The certificate chain, PEM, the server's own first. Relative paths are below the instance's directory."),
     TEXT(tls_key, LIVE, "tls/key.pem", valid_path, "a path", "The certificate's private key, PEM."),
@@ -75,6 +79,7 @@ const struct config_item config_items[] = {
     U32(ingest_instances, START, 0, 0, 64, "Processes that receive and seal mail; 0 is one a core."),
     U32(access_instances, START, 0, 0, 64, "Processes that serve readers; 0 is one a core."),
     U32(relay_instances, START, 0, 0, 64, "Processes that send mail on, each some of the messages; 0 is one a core."),
+    U32(web_instances, START, 0, 0, 64, "Processes that serve HTTP; 0 is one a core."),
 
     TEXT(dns_server, LIVE, "", valid_servers,
          "addresses with commas between them, each with @PORT or without, or nothing",
@@ -153,6 +158,23 @@ const struct config_item config_items[] = {
     U32(imap_login_timeout, LIVE, 180, 1, 86400, "Seconds until a client must have logged in."),
     U32(imap_idle_timeout, LIVE, 1860, 1, 604800, "Seconds without a command (RFC 9051 5.4 asks for 1800 at least)."),
     BOOL(imap_plain_auth_loopback, LIVE, 0, "Let clients on loopback log in without TLS: for test tools."),
+
+    U32(web_sessions, SHARED, 10000, 1, 1000000,
+        "HTTP connections at a time. Past it, connections wait in the queue until one ends."),
+    U32(web_sessions_peer, PEER, 100, 1, 1000000,
+        "HTTP connections of one peer. One more is refused. Its /24 or /48 may have eight times that."),
+    U32(web_request_timeout, LIVE, 20, 1, 3600,
+        "Seconds from a connection's beginning until the header of its first request is whole."),
+    U32(web_transfer_timeout, LIVE, 30, 1, 3600,
+        "Seconds that the body of a request may take to come, or an answer to be taken, and one more for each 2,000 "
+        "octets."),
+    U32(web_idle_timeout, LIVE, 60, 1, 86400, "Seconds from an answer until the next request's header is whole."),
+    TEXT(mta_sts_mode, LIVE, "testing", valid_sts_mode, "none, testing or enforce",
+         "What the MTA-STS policy of our domains asks of other servers that send here: none, testing (they report what "
+         "fails and send all the same) or enforce (RFC 8461 3.2)."),
+    TEXT(mta_sts_mx, LIVE, "", valid_sts_names, "names with commas between them, or nothing",
+         "The mail servers that the policy names, as MX records do, *.NAME among them; empty: domain alone."),
+    U32(mta_sts_max_age, LIVE, 604800, 86400, 31557600, "Seconds for which others may keep the policy."),
 
     U32(queue_retry, LIVE, 300, 1, 86400, "Seconds until a second try; each further one waits twice as long."),
     U32(queue_retry_max, LIVE, 14400, 1, 604800, "The most seconds between two tries."),
@@ -344,6 +366,31 @@ static bool valid_domains(const char *s)
     return valid_list(s, valid_one_domain);
 }
 
+static bool one_of(const char *s, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcmp(s, *words) == 0)
+            return true;
+    return false;
+}
+
+static bool valid_sts_mode(const char *s)
+{
+    static const char *const words[] = {"none", "testing", "enforce", NULL};
+
+    return one_of(s, words);
+}
+
+static bool valid_sts_name(char *one)
+{
+    return valid_domain(strncmp(one, "*.", 2) == 0 ? one + 2 : one);
+}
+
+static bool valid_sts_names(const char *s)
+{
+    return valid_list(s, valid_sts_name);
+}
+
 static bool valid_path_or_none(const char *s)
 {
     for (; *s; s++)
@@ -355,14 +402,6 @@ static bool valid_path_or_none(const char *s)
 static bool valid_path(const char *s)
 {
     return *s && valid_path_or_none(s);
-}
-
-static bool one_of(const char *s, const char *const *words)
-{
-    for (; *words; words++)
-        if (strcmp(s, *words) == 0)
-            return true;
-    return false;
 }
 
 static bool valid_source(const char *s)

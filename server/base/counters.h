@@ -5,7 +5,7 @@
 
 #include "server/base/tls.h"
 
-/* Of a role that serves clients; `access` has "imap_" before each. */
+/* Of a role that serves clients; `access` has "imap_" before each, `web` "web_". */
 #define SERVICE_COUNTERS(X)                                   \
     TLS_FAULTS(X)                                             \
     X(SESSIONS_NOW, "sessions_now")                           \
@@ -61,6 +61,16 @@
     X(IMAP_COMMANDS, "imap_commands")                                                           \
     X(IMAP_APPENDED, "imap_appended")                                                           \
     X(IMAP_FETCHED_BYTES, "imap_fetched_bytes")
+
+#define WEB_COUNTERS(X)                                                         \
+    X(WEB_CONNECTIONS, "web_connections") /* since the start */                 \
+    X(WEB_REQUESTS, "web_requests")                                             \
+    X(WEB_ANSWERS_2XX, "web_answers_2xx")                                       \
+    X(WEB_ANSWERS_3XX, "web_answers_3xx")                                       \
+    X(WEB_ANSWERS_4XX, "web_answers_4xx")                                       \
+    X(WEB_ANSWERS_5XX, "web_answers_5xx")                                       \
+    X(WEB_MALFORMED, "web_malformed") /* of 4xx: what was no request of HTTP */ \
+    X(WEB_TIMEOUTS, "web_timeouts")
 
 #define VAULT_COUNTERS(X)                           \
     X(REQUESTS, "requests")                         \
@@ -145,6 +155,7 @@
 
 #define COUNTER_SMTP_ENUM(id, name) COUNTER_SMTP_##id,
 #define COUNTER_IMAP_ENUM(id, name) COUNTER_IMAP_##id,
+#define COUNTER_WEB_ENUM(id, name) COUNTER_WEB_SERVICE_##id,
 #define COUNTER_INGEST_ENUM(id, name) COUNTER_INGEST_##id,
 #define COUNTER_VAULT_ENUM(id, name) COUNTER_VAULT_##id,
 #define COUNTER_RELAY_ENUM(id, name) COUNTER_RELAY_##id,
@@ -153,7 +164,7 @@ enum counter {
     SERVICE_COUNTERS(COUNTER_SMTP_ENUM) SERVICE_COUNTERS(COUNTER_IMAP_ENUM) INGEST_COUNTERS(COUNTER_INGEST_ENUM)
         ACCESS_COUNTERS(COUNTER_ENUM) VAULT_COUNTERS(COUNTER_VAULT_ENUM) GPG_COUNTERS(COUNTER_ENUM)
             RESOLVER_COUNTERS(COUNTER_ENUM) RELAY_COUNTERS(COUNTER_RELAY_ENUM) RELAY_NOW_COUNTERS(COUNTER_ENUM)
-                FETCHER_COUNTERS(COUNTER_ENUM) COUNTERS
+                FETCHER_COUNTERS(COUNTER_ENUM) SERVICE_COUNTERS(COUNTER_WEB_ENUM) WEB_COUNTERS(COUNTER_ENUM) COUNTERS
 };
 #define SERVICE_COUNTER_ENUM(id, name) SERVICE_##id,
 enum service_counter { SERVICE_COUNTERS(SERVICE_COUNTER_ENUM) };

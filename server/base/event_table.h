@@ -49,6 +49,10 @@
     EVENT(login_failed, INFO, 0, )                                                                          \
     EVENT(login_unanswered, WARN, 0, )                                                                      \
     EVENT(tls_failed, INFO, 0, NUM(why, TLS_FAULT))                                                         \
+    /* web: server/web */                                                                                 \
+    EVENT(web_certificate, ERROR, 0, NUM(status, STATUS))                                                   \
+    EVENT(web_failed, ERROR, 0, NUM(status, STATUS))                                                        \
+    EVENT(web_answer, DEBUG, 0, NUM(reply, COUNT) NUM(octets, OCTETS) NUM(ms, COUNT))                       \
     /* mail from the world: server/ingest/transaction/report.h */                                                    \
     EVENT(mail, INFO, EVENT_EACH, NUM(at, STAGE) NUM(reason, REASON) NUM(reply, COUNT) NUM(status, CODE)    \
         NUM(octets, OCTETS) NUM(recipients, COUNT) NUM(tls, TLS) RAW(id, ID) RAW(salt, HASH)                \

@@ -21,6 +21,7 @@ enum {
                   RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_DELIVERY) |
                   RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) | RECORD_BIT(RECORD_FINGERPRINT) |
                   RECORD_BIT(RECORD_ENTRY),
+    WEB_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_DOMAIN),
     RELAY_USES =
         RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_QUEUE_CONTENT) | RECORD_BIT(RECORD_DKIM) | RECORD_BIT(RECORD_LOG),
     VAULT_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) |
@@ -39,6 +40,8 @@ const struct listener_row listeners_table[LISTENERS] = {
     [LISTEN_SUBMISSION] = {"submission", 587, WANTED(submission)},
     [LISTEN_IMAP] = {"IMAP", 143, WANTED(imap)},
     [LISTEN_IMAPS] = {"IMAPS", 993, WANTED(imaps)},
+    [LISTEN_HTTP] = {"HTTP", 80, WANTED(http)},
+    [LISTEN_HTTPS] = {"HTTPS", 443, WANTED(https)},
 };
 
 bool listener_wanted(enum listener l, const struct config *c)
@@ -83,6 +86,14 @@ const struct role_row roles_table[ROLES] = {
                         ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_INGEST) | ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_FETCHER),
                     .memory_mb = 1024}, /* 256 MB of mail that is sent, and 200 octets a recipient that waits */
     [ROLE_FETCHER] = {.name = "fetcher", .servers = ROLE_BIT(ROLE_RESOLVER), .stop_stage = 1, .memory_mb = 256},
+    [ROLE_WEB] = {.name = "web",
+                  .instances = INSTANCES(web_instances),
+                  .traits = ROLE_HAS_TLS | ROLE_ANSWERS_ACME,
+                  .uses = WEB_USES,
+                  .tls = TLS_WEB,
+                  .listeners = LISTEN_BIT(LISTEN_HTTP) | LISTEN_BIT(LISTEN_HTTPS),
+                  .memory_mb = 256,
+                  .sessions = offsetof(struct config, web_sessions)},
 };
 
 const char *role_name(enum role r)

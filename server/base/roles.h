@@ -24,12 +24,22 @@ enum role {
     ROLE_RESOLVER,
     ROLE_RELAY,
     ROLE_FETCHER,
+    ROLE_WEB,
     ROLES
 };
 #define ROLE_BIT(role) (1u << (role))
 
 /* One socket a kind, shared by all instances of its role. */
-enum listener { LISTEN_SMTP, LISTEN_SUBMISSIONS, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
+enum listener {
+    LISTEN_SMTP,
+    LISTEN_SUBMISSIONS,
+    LISTEN_SUBMISSION,
+    LISTEN_IMAP,
+    LISTEN_IMAPS,
+    LISTEN_HTTP,
+    LISTEN_HTTPS,
+    LISTENERS
+};
 #define LISTEN_BIT(listener) (1u << (listener))
 struct listener_row {
     const char *name;
@@ -76,6 +86,7 @@ int gpg_seal_main(void);
 int resolver_main(void);
 int relay_main(void);
 int fetcher_main(void);
+int web_main(void);
 
 const char *role_name(enum role r); /* "unknown" beyond the table */
 /* How many processes of a role c asks for; 0 in the configuration is one a core. */

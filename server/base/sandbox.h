@@ -12,6 +12,7 @@
  *                   written
  *   resolver        UDP and TCP sockets, to any address; none that listens; no file, not even to read
  *   relay           TCP sockets, to the ports it is given; none that listens; reading the store
+ *   web             accept on inherited listeners; no file, not even to read
  *   fetcher         TCP sockets, to the ports it is given; none that listens; no file, not even to read
  * No profile but these and master's has sockets of its own making (the judge one kind, which can only be closed) or
  * connect, and none chmod, chown, truncation by path, or signals to others.

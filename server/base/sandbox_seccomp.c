@@ -30,7 +30,8 @@
 #define RESOLVER IN(RESOLVER)
 #define RELAY IN(RELAY)
 #define FETCHER IN(FETCHER)
-#define ALL (MAIL | VAULT | GPG | RESOLVER | RELAY | FETCHER)
+#define WEB IN(WEB)
+#define ALL (MAIL | VAULT | GPG | RESOLVER | RELAY | FETCHER | WEB)
 
 enum { TESTS_MAX = 2 };
 #define OWN_PID UINT64_MAX /* stands for this process's id */
@@ -132,13 +133,13 @@ static const struct row allowed[] = {
     {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IPV6}, {2, UINT64_MAX, IPV6_MTU_DISCOVER}}},
     {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IPV6}, {2, UINT64_MAX, IPV6_MTU}}},
     CALL(shutdown, ALL),
-    CALL(accept4, MAIL),
-    CALL(getsockname, MAIL | FETCHER),
-    CALL(getpeername, MAIL | FETCHER),
+    CALL(accept4, MAIL | WEB),
+    CALL(getsockname, MAIL | FETCHER | WEB),
+    CALL(getpeername, MAIL | FETCHER | WEB),
     CALL(getsockopt, ALL),
     /* Two options and no more: others load filters or whole protocols into the kernel. */
     {SCMP_SYS(setsockopt), MAIL | RELAY, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_KEEPALIVE}}},
-    {SCMP_SYS(setsockopt), MAIL | RELAY | FETCHER, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
+    {SCMP_SYS(setsockopt), MAIL | RELAY | FETCHER | WEB, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
     CALL(eventfd2, ALL),
     CALL(pipe2, ALL),
     CALL(pipe, GPG),

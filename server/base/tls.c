@@ -30,6 +30,8 @@ static const struct {
 } uses[TLS_USES] = {
     [TLS_SMTP] = {"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES+SHA256:ECDHE+AES+SHA384:ECDHE+AES+SHA1", {"smtp", "esmtp"}},
     [TLS_IMAP] = {"ECDHE+AESGCM:ECDHE+CHACHA20", {"imap"}},
+    /* To see that the default can be used: server/web has a TLS of its own. */
+    [TLS_WEB] = {"ECDHE+AESGCM:ECDHE+CHACHA20", {"http/1.1"}},
 };
 
 /* An encrypted key must not ask on a terminal. */

@@ -10,7 +10,7 @@
 
 /* Whom a context is for. Between mail servers an old cipher is better than none: those refused would send in the clear.
  * A reader's password and mail go by AEAD ciphers only. */
-enum tls_use { TLS_SMTP, TLS_IMAP, TLS_USES };
+enum tls_use { TLS_SMTP, TLS_IMAP, TLS_WEB, TLS_USES };
 
 struct tls_ctx; /* reference counted: connections keep theirs across a reload */
 

@@ -301,7 +301,7 @@ static int run_role(const char *name)
     static int (*const mains[ROLES])(void) = {
         [ROLE_INGEST] = ingest_main,       [ROLE_ACCESS] = access_main,     [ROLE_VAULT] = vault_main,
         [ROLE_GPG_JUDGE] = gpg_judge_main, [ROLE_GPG_SEAL] = gpg_seal_main, [ROLE_RESOLVER] = resolver_main,
-        [ROLE_RELAY] = relay_main,         [ROLE_FETCHER] = fetcher_main,
+        [ROLE_RELAY] = relay_main,         [ROLE_FETCHER] = fetcher_main,   [ROLE_WEB] = web_main,
     };
     for (int r = 0; r < ROLES; r++)
         if (mains[r] && !strcmp(name, role_name((enum role)r)))

@@ -149,15 +149,13 @@ static void read_own_chain(struct doctor *d)
 
 void doctor_check_certificates(struct doctor *d)
 {
-    static const enum visit_way ways[LISTENERS] = {[LISTEN_SMTP] = VISIT_SMTP,
-                                                   [LISTEN_SUBMISSIONS] = VISIT_TLS,
-                                                   [LISTEN_SUBMISSION] = VISIT_SMTP,
-                                                   [LISTEN_IMAP] = VISIT_IMAP,
-                                                   [LISTEN_IMAPS] = VISIT_TLS};
+    static const enum visit_way ways[LISTENERS] = {
+        [LISTEN_SMTP] = VISIT_SMTP, [LISTEN_SUBMISSIONS] = VISIT_TLS, [LISTEN_SUBMISSION] = VISIT_SMTP,
+        [LISTEN_IMAP] = VISIT_IMAP, [LISTEN_IMAPS] = VISIT_TLS,       [LISTEN_HTTPS] = VISIT_TLS};
 
     read_own_chain(d);
     for (int i = 0; i < LISTENERS && d->f->running; i++)
-        if (listener_wanted((enum listener)i, d->f->config))
+        if (i != LISTEN_HTTP && listener_wanted((enum listener)i, d->f->config))
             see_listener(d, (enum listener)i, ways[i]);
     if (d->chain)
         zone_take_chain(&d->zone, d->chain);

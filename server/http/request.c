@@ -147,6 +147,7 @@ static unsigned read_path(struct slice target, struct http_intent *in)
     size_t len = question ? (size_t)(question - target.data) : target.len;
     unsigned status = http_path_read(len ? slice_of(target.data, len) : slice_str("/"), &in->path);
 
+    in->target = len ? target : slice_str("/");
     if (status || !question)
         return status;
     in->query = slice_of(question + 1, target.len - len - 1);

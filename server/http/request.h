@@ -22,6 +22,7 @@ struct http_intent {
     enum http_method method;
     char host[HTTP_HOST_MAX + 1];
     struct http_path path; /* len 0: the target is "*" */
+    struct slice target;   /* path and query as they came */
     struct slice query;    /* of the target */
     uint64_t body;         /* octets that will come */
     char type[HTTP_TYPE_MAX + 1];

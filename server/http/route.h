@@ -43,6 +43,7 @@ struct http_request {
     const char *path;                     /* decoded; segments behind a slash each, as the pattern has them */
     struct slice params[HTTP_PARAMS_MAX]; /* what stood for the pattern's ":name", in order */
     struct slice query;                   /* as it came, without "?" */
+    struct slice target;                  /* path and query as they came: fit for a URL */
     struct slice body;
     const char *type; /* of the body: its media type in lower case, without parameters; NULL: none, or no type */
     const struct http_field *fields;

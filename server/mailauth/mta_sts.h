@@ -30,6 +30,10 @@ struct mta_sts_policy {
 };
 /* ERR_FORMAT: section 3.2; ERR_LIMIT: more patterns than are kept here. */
 int mta_sts_policy_read(struct slice text, struct mta_sts_policy *ret);
+/* A policy of our own. mode: its word; mx: patterns with commas between them. Returns its octets; 0: cap does not
+ * suffice. The id of a policy follows from its text, so a changed one has another (section 3.1). */
+size_t mta_sts_policy_write(const char *mode, const char *mx, uint32_t max_age, char *out, size_t cap);
+void mta_sts_policy_id(struct slice text, char id[MTA_STS_ID_MAX + 1]);
 /* host: lower case, A-labels, without a final dot (section 4.1). */
 bool mta_sts_fits(const struct mta_sts_policy *p, const char *host);
 

@@ -11,7 +11,7 @@ enum { FILES_BESIDE_SESSIONS = 256 };
  * told. */
 static void raise_files(const struct config *c)
 {
-    struct config access = *c, ingest = *c;
+    struct config access = *c, ingest = *c, web = *c;
     struct rlimit l;
     uint64_t most;
 
@@ -21,10 +21,13 @@ static void raise_files(const struct config *c)
     (void)setrlimit(RLIMIT_NOFILE, &l);
     config_share(&access, role_instances(ROLE_ACCESS, &access));
     config_share(&ingest, role_instances(ROLE_INGEST, &ingest));
+    config_share(&web, role_instances(ROLE_WEB, &web));
     most = access.imap_sessions > ingest.smtp_sessions ? access.imap_sessions : ingest.smtp_sessions;
+    if (most < web.web_sessions && (c->http || c->https))
+        most = web.web_sessions;
     if (l.rlim_max < most + FILES_BESIDE_SESSIONS)
         log_warn("sessions beyond what the limit of open files lets in: one process may have %llu, the limit is %llu; "
-                 "raise LimitNOFILE, or lower imap_sessions and smtp_sessions",
+                 "raise LimitNOFILE, or lower imap_sessions, smtp_sessions and web_sessions",
                  (unsigned long long)most, (unsigned long long)l.rlim_max);
 }
 

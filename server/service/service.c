@@ -106,6 +106,12 @@ static void on_certs(void *arg, struct certs *certs)
     tls_ctx_unref(old);
 }
 
+static void on_challenges(void *arg, const struct challenges *c)
+{
+    if (self.role->challenges)
+        self.role->challenges(self.arg, c);
+}
+
 static void on_config(void *arg, const struct config *c)
 {
     self.s.config = *c;
@@ -155,6 +161,7 @@ static void on_status(void *arg, struct pack *reply)
 static const struct role_hooks hooks = {
     .on_peer = on_peer,
     .on_certs = on_certs,
+    .on_challenges = on_challenges,
     .on_config = on_config,
     .on_stop = on_stop,
     .on_status = on_status,
@@ -265,6 +272,8 @@ static int serve(const struct role_start *start)
         if (start->peers[i] >= 0)
             use_peer((enum role)i, start->peers[i]);
     err = self.role->start(self.arg, &self.s);
+    if (err == OK && start->challenges)
+        on_challenges(NULL, start->challenges);
     if (err == OK)
         err = listen_all(start);
     if (err == OK)

@@ -226,8 +226,8 @@ def test_no_message_of_the_catalogue_is_unknown():
 
 def test_the_table_of_roles_is_the_program_s():
     words = {"ROLE_HAS_TLS": "TLS", "ROLE_QUEUE_SEALS": "queue key", "ROLE_QUEUE_OPENS": "queue's secret key",
-             "LISTEN_SMTP": "SMTP", "LISTEN_SUBMISSIONS": "submissions",
-             "LISTEN_SUBMISSION": "submission", "LISTEN_IMAP": "IMAP", "LISTEN_IMAPS": "IMAPS"}
+             "LISTEN_SMTP": "SMTP", "LISTEN_SUBMISSIONS": "submissions", "LISTEN_SUBMISSION": "submission",
+             "LISTEN_IMAP": "IMAP", "LISTEN_IMAPS": "IMAPS", "LISTEN_HTTP": "HTTP", "LISTEN_HTTPS": "HTTPS"}
     table = read("server/base/roles.c").partition("roles_table[ROLES] = {")[2].partition("\n};")[0]
     rows = {}
     for row in re.split(r"\n    \[ROLE_", table)[1:]:
@@ -258,7 +258,7 @@ def test_the_table_of_what_roles_can_open_is_the_program_s():
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in re.findall(r"^\|.*$", section, re.M)]
     roles = [c.strip("`") for c in rows[0][1:]]
     told = {role: {row[0].partition(":")[0] for row in rows[2:] if row[i] == "yes"} for i, role in enumerate(roles, 1)}
-    assert told == given and len(given) == 4
+    assert told == given and len(given) == 5
     uses = {u.removeprefix("RECORD_") for u in enum_of("crypto/record.h", "record_use")} - {"USES"}
     assert {row[0].partition(":")[0] for row in rows[2:]} == uses - {"LOGIN_SALT"}
 

@@ -498,7 +498,7 @@ def to_relay(name, value):
     return case
 
 
-def elsewhere(name, value):  # what comes of these: test_fetch.py, test_doctor.py, test_sending_limits.py
+def elsewhere(name, value):  # what comes of these: test_http.py, test_fetch.py, test_doctor.py, test_sending_limits.py
     def case(i):
         with reloaded(i, **{name: value}):
             pass
@@ -507,6 +507,8 @@ def elsewhere(name, value):  # what comes of these: test_fetch.py, test_doctor.p
 
 
 ELSEWHERE = [elsewhere(*item) for item in dict(
+    web_sessions=7, web_sessions_peer=7, web_request_timeout=7, web_transfer_timeout=7, web_idle_timeout=7,
+    mta_sts_mode="enforce", mta_sts_mx="a.example, *.b.example", mta_sts_max_age=86401,
     fetch_timeout=2, doctor_peer="mx.example", blocklists="a.example, b.example", send_messages_day=5,
     send_recipients_day=5, send_new_recipients_day=5, send_domain_messages_day=5, complaints_day=5).items()]
 RELAY = [to_relay(*item) for item in dict(
@@ -523,7 +525,8 @@ AT_ONCE = {f.__name__: f for f in (
     keep_wildcard_mail, key_notice_days, dns_server, dns_stub, *RELAY, *ELSEWHERE)}
 
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no", submission="no",
-                imap="no", imaps="no", store_key_file="other", dns_anchor_file="other", relay_port=26, map_size="2 TB",
+                imap="no", imaps="no", http="yes", https="yes", web_instances=3,
+                store_key_file="other", dns_anchor_file="other", relay_port=26, map_size="2 TB",
                 relay_tls_roots="other", fetch_allow="10.0.0.0/8", fetch_ca_file="other", allow_no_landlock="yes",
                 role_uid_base=70000, ingest_instances=3, access_instances=3, relay_instances=3, reader_turn_ms=500)
 

@@ -266,6 +266,7 @@ void write_config(uint64_t message_max)
     c.ingest_instances = 2;
     c.access_instances = 1;
     c.relay_instances = 1;
+    c.web_instances = 1;
     c.message_max = message_max;
     snprintf(c.store_key_file, sizeof(c.store_key_file), "key-file");
     snprintf(c.tls_chain, sizeof(c.tls_chain), "chain.pem");

@@ -13,7 +13,8 @@
 #define RESOLVER (1u << ROLE_RESOLVER)
 #define RELAY (1u << ROLE_RELAY)
 #define FETCHER (1u << ROLE_FETCHER)
-#define EVERY (INGEST | ACCESS | VAULT | GPG | RESOLVER | RELAY | FETCHER)
+#define WEB (1u << ROLE_WEB)
+#define EVERY (INGEST | ACCESS | VAULT | GPG | RESOLVER | RELAY | FETCHER | WEB)
 
 #define D(fn, who) {#fn, fn, who},
 const struct door doors[] = {

@@ -20,6 +20,7 @@ static uint32_t uses_of(const char *name)
         {"vault", RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_DELIVERY) |
                       RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) | RECORD_BIT(RECORD_LOGIN_SALT) |
                       RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_DKIM) | RECORD_BIT(RECORD_COMPLAINT)},
+        {"web", RECORD_ALL & ~(RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_DOMAIN))},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -35,7 +36,7 @@ static void starts_and_counts(void **state)
     (void)state;
     serve_ready();
     status();
-    assert_int_equal(nseen, 9); /* vault, judge, seal, resolver, relay, fetcher, two ingest, access */
+    assert_int_equal(nseen, 10); /* vault, judge, seal, resolver, relay, fetcher, web, two ingest, access */
     for (uint32_t i = 0; i < nseen; i++) {
         assert_int_equal(seen[i].fds, 4); /* 0 to 3 and nothing else */
         assert_int_equal(seen[i].restarts, 0);
@@ -54,6 +55,7 @@ static void starts_and_counts(void **state)
     assert_int_equal(master_find("resolver", 0)->secrets, 0);
     assert_int_equal(master_find("fetcher", 0)->secrets, 0);
     assert_int_equal(master_find("relay", 0)->secrets, 11010); /* keys, and the queue's secret half */
+    assert_int_equal(master_find("web", 0)->secrets, 110);
     assert_int_equal(master_find("ingest", 1)->secrets, 1110);
     assert_int_equal(master_find("access", 0)->secrets, 110);
     assert_int_equal(master_find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */

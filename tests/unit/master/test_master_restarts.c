@@ -7,23 +7,23 @@ static void each_role_is_restarted(void **state)
     static const struct {
         const char *name;
         uint32_t instance;
-    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0},
-               {"relay", 0}, {"fetcher", 0},   {"ingest", 1},   {"access", 0}};
+    } all[] = {{"vault", 0},   {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0}, {"relay", 0},
+               {"fetcher", 0}, {"web", 0},       {"ingest", 1},   {"access", 0}};
 
     (void)state;
     serve_ready();
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        uint64_t old, others[9];
+        uint64_t old, others[10];
         struct seen *s;
 
         status();
-        for (uint32_t k = 0; k < 9; k++)
+        for (uint32_t k = 0; k < 10; k++)
             others[k] = seen[k].pid;
         old = master_find(all[i].name, all[i].instance)->pid;
         kill((pid_t)old, SIGKILL);
         s = reborn(all[i].name, all[i].instance, old);
         assert_int_equal(s->restarts, 1);
-        for (uint32_t k = 0; k < 9; k++)
+        for (uint32_t k = 0; k < 10; k++)
             assert_true(seen[k].pid == others[k] || others[k] == old); /* nobody else noticed */
     }
     status();
@@ -110,18 +110,18 @@ static void hangs_are_ended(void **state)
     static const struct {
         const char *name;
         uint32_t instance;
-    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0},
-               {"relay", 0}, {"fetcher", 0},   {"ingest", 1},   {"access", 0}};
+    } all[] = {{"vault", 0},   {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0}, {"relay", 0},
+               {"fetcher", 0}, {"web", 0},       {"ingest", 1},   {"access", 0}};
 
     (void)state;
     watchdog = &quick;
     serve_ready();
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        uint64_t old, others[9];
+        uint64_t old, others[10];
         struct seen *s;
 
         status();
-        for (uint32_t k = 0; k < 9; k++)
+        for (uint32_t k = 0; k < 10; k++)
             others[k] = seen[k].pid;
         old = master_find(all[i].name, all[i].instance)->pid;
         assert_int_equal(master_find(all[i].name, all[i].instance)->hangs, 0);
@@ -132,7 +132,7 @@ static void hangs_are_ended(void **state)
         s = reborn(all[i].name, all[i].instance, old);
         assert_int_equal(s->hangs, 1);
         assert_int_equal(s->restarts, 1);
-        for (uint32_t k = 0; k < 9; k++)
+        for (uint32_t k = 0; k < 10; k++)
             assert_true(seen[k].pid == others[k] || others[k] == old);
     }
     stop();
@@ -141,13 +141,13 @@ static void hangs_are_ended(void **state)
 
 static void slow_is_not_hanging(void **state)
 {
-    uint64_t pids[9];
+    uint64_t pids[10];
 
     (void)state;
     watchdog = &quick;
     serve_ready();
     status();
-    for (int k = 0; k < 9; k++)
+    for (int k = 0; k < 10; k++)
         pids[k] = seen[k].pid;
     for (int i = 0; i < 6; i++) { /* busy for some rounds, again and again, but not for all of them */
         kill((pid_t)master_find("vault", 0)->pid, SIGSTOP);
@@ -157,16 +157,16 @@ static void slow_is_not_hanging(void **state)
     }
     /* all of it frozen for longer than anyone may be silent: the machine slept */
     kill(server, SIGSTOP);
-    for (int k = 0; k < 9; k++)
+    for (int k = 0; k < 10; k++)
         kill((pid_t)pids[k], SIGSTOP);
     usleep(1500000);
     kill(server, SIGCONT);
     usleep(50000);
-    for (int k = 0; k < 9; k++)
+    for (int k = 0; k < 10; k++)
         kill((pid_t)pids[k], SIGCONT);
     usleep(1000000);
     status();
-    for (int k = 0; k < 9; k++) {
+    for (int k = 0; k < 10; k++) {
         assert_int_equal(seen[k].pid, pids[k]);
         assert_int_equal(seen[k].hangs, 0);
     }
@@ -178,15 +178,15 @@ static void master_killed(void **state)
 {
     (void)state;
     for (int i = 0; i < 5; i++) {
-        uint64_t pids[9];
+        uint64_t pids[10];
         serve_ready();
         status();
-        for (int k = 0; k < 9; k++)
+        for (int k = 0; k < 10; k++)
             pids[k] = seen[k].pid;
         kill(server, SIGKILL);
         waitpid(server, NULL, 0);
         serve_ready(); /* at once, over the remains */
-        for (int k = 0; k < 9; k++) {
+        for (int k = 0; k < 10; k++) {
             int waited = 0;
             while (kill((pid_t)pids[k], 0) == 0 && waited++ < PATIENCE_MS / 10) /* the system's init has to reap them */
                 usleep(10000);

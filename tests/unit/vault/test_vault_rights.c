@@ -48,6 +48,7 @@ static const struct {
     {ROLE_GPG_JUDGE, false, {0}},
     {ROLE_RESOLVER, false, {0}},
     {ROLE_FETCHER, false, {0}},
+    {ROLE_WEB, false, {0}},
     {ROLE_VAULT, false, {0}},
 };
 

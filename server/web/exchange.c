@@ -1,0 +1,352 @@
+/* A request from its head to the end of its answer. The library calls exchange_step when the head is there, for each
+ * piece of the body, when all is there, and once more when it was woken. What it is answered in its first call ends the
+ * connection, since what follows in it is then read by nobody; so that is where heads are refused. */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/event.h"
+#include "server/core/buf.h"
+#include "server/core/error.h"
+#include "server/web/head.h"
+#include "server/web/web.h"
+
+enum {
+    LOOK_MS = 1000,
+    OCTETS_A_SECOND = 2000,     /* at least; web_transfer_timeout comes on top */
+    HEAD_OCTETS_MAX = 16 * 1024 /* more than the library's memory for a connection holds */
+};
+
+enum at { AT_HEAD, AT_BODY, AT_HANDLER, AT_ANSWER };
+
+struct web_exchange {
+    struct http_exchange seam; /* the first, so that one is the other */
+    struct web_conn *conn;
+    enum at at;
+    bool asleep;     /* the library was told to wait */
+    unsigned status; /* refused; 0: the row's handler answers */
+    struct http_intent intent;
+    struct http_match match;
+    struct http_request request;
+    struct http_field fields[HTTP_FIELDS_MAX];
+    struct buf body;
+    struct MHD_Response *answer; /* NULL at AT_ANSWER: there is none, and the connection ends */
+    bool lent;                   /* the answer is its maker's */
+    unsigned answer_status;
+    uint64_t octets, began_ms;
+    const char *target_at; /* where it stood */
+    size_t target_len;
+    char target[];
+};
+
+static void count_answer(struct web *web, unsigned status)
+{
+    if (status / 100 >= 2 && status / 100 <= 5)
+        web->counts[COUNT_WEB_ANSWERS_2XX + (int)(status / 100) - 2]++;
+}
+
+static uint64_t transfer_seconds(const struct web_exchange *x, uint64_t octets)
+{
+    return x->conn->web->config.web_transfer_timeout + octets / OCTETS_A_SECOND;
+}
+
+/* ---- answers ---- */
+
+static void answered(struct web_exchange *x, unsigned status, struct MHD_Response *r, uint64_t octets)
+{
+    x->answer = r;
+    x->answer_status = status;
+    x->octets = octets;
+    x->at = AT_ANSWER;
+    x->conn->waits = false;
+    if (!x->asleep)
+        return;
+    x->asleep = false;
+    x->conn->web->waiting--;
+    MHD_resume_connection(x->conn->mhd);
+    httpd_run_soon(x->conn->httpd);
+}
+
+static void answer(struct http_exchange *seam, const struct http_reply *a)
+{
+    struct web_exchange *x = (struct web_exchange *)seam;
+
+    answered(x, a->status, reply_create(a, REPLY_PLAIN, x->match.flags, x->request.tls), a->body.len);
+}
+
+void exchange_answer_ready(struct http_exchange *seam, unsigned status, struct MHD_Response *r, uint64_t octets)
+{
+    seam->gone = NULL;
+    ((struct web_exchange *)seam)->lent = true;
+    answered((struct web_exchange *)seam, status, r, octets);
+}
+
+static enum MHD_Result queue(struct web_exchange *x)
+{
+    struct web_conn *c = x->conn;
+
+    if (!x->answer)
+        return MHD_NO;
+    web_conn_deadline(c, transfer_seconds(x, x->octets));
+    count_answer(c->web, x->answer_status);
+    return MHD_queue_response(c->mhd, x->answer_status, x->answer);
+}
+
+static void answer_with_methods(struct web_exchange *x)
+{
+    char allow[64];
+    struct http_field fields[4] = {{"Allow", http_allow(x->match.allowed, allow, sizeof(allow))}};
+    size_t n = 1;
+
+    if (x->match.flags & HTTP_ANY_ORIGIN && x->status == 204) {
+        fields[n++] = (struct http_field){"Access-Control-Allow-Methods", allow};
+        fields[n++] = (struct http_field){"Access-Control-Allow-Headers", "Content-Type"};
+        fields[n++] = (struct http_field){"Access-Control-Max-Age", "86400"};
+    }
+    http_answer(&x->seam, &(struct http_reply){.status = x->status, .fields = fields, .nfields = n});
+}
+
+/* In the library's first call alone: the connection ends with it. */
+static enum MHD_Result refuse(struct web_exchange *x, unsigned status)
+{
+    x->request.tls = x->conn->httpd->tls;
+    x->status = status;
+    if (status == 405)
+        answer_with_methods(x);
+    else
+        http_answer_status(&x->seam, status);
+    return queue(x);
+}
+
+/* ---- the head ---- */
+
+void *exchange_begin(void *arg, const char *target, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct web_conn *c = info->socket_context;
+    size_t len = target ? strlen(target) : 0;
+    struct web_exchange *x = c && !c->x ? calloc(1, sizeof(*x) + len + 1) : NULL;
+
+    if (!x)
+        return NULL; /* exchange_step ends the connection */
+    x->seam.answer = answer;
+    x->conn = c;
+    x->began_ms = loop_now_ms(c->web->loop);
+    x->target_at = target;
+    x->target_len = len;
+    memcpy(x->target, len ? target : "", len);
+    c->x = x;
+    return x;
+}
+
+static unsigned read_head(struct web_exchange *x, const char *method)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->conn->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct head_block block = {.data = (char *)method,
+                               .len = info ? info->header_size : 0,
+                               .target_len = x->target_len};
+    struct http_head head;
+    unsigned status;
+
+    if (block.len == 0 || block.len > HEAD_OCTETS_MAX || !x->target_at || x->target_at < method)
+        return 400;
+    block.target_at = (size_t)(x->target_at - method);
+    if (block.target_at + block.target_len >= block.len)
+        return 400;
+    status = head_read(&block, x->fields, &head);
+    if (status)
+        return status;
+    head.target = slice_of(x->target, x->target_len);
+    x->request.fields = x->fields;
+    x->request.nfields = head.nfields;
+    return http_head_read(&head, &x->intent);
+}
+
+static void fill_request(struct web_exchange *x)
+{
+    const struct http_intent *in = &x->intent;
+
+    x->request.method = in->method;
+    x->request.tls = x->conn->httpd->tls;
+    x->request.host = in->host;
+    x->request.path = in->path.text;
+    memcpy(x->request.params, x->match.params, sizeof(x->request.params));
+    x->request.query = in->query;
+    x->request.target = in->target;
+    x->request.type = in->type[0] ? in->type : NULL;
+}
+
+static unsigned find_row(struct web_exchange *x)
+{
+    const struct web *web = x->conn->web;
+    const struct http_intent *in = &x->intent;
+
+    if (in->path.len == 0) {
+        x->match.allowed = HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_OPTIONS;
+        return 204;
+    }
+    return http_route_find(web->tables, web->ntables, in->method, x->conn->httpd->tls, &in->path, &x->match);
+}
+
+static enum MHD_Result take_head(struct web_exchange *x, const char *method)
+{
+    struct web_conn *c = x->conn;
+    unsigned status = read_head(x, method);
+    uint64_t body = x->intent.body;
+
+    c->web->counts[COUNT_WEB_REQUESTS]++;
+    if (status) {
+        c->web->counts[COUNT_WEB_MALFORMED]++;
+        return refuse(x, status);
+    }
+    place_step(&c->place);
+    x->status = find_row(x);
+    fill_request(x);
+    if (body > 0 && x->status)
+        return refuse(x, x->status == 204 ? 413 : x->status);
+    if (body > (x->match.row ? x->match.row->body_max : 0))
+        return refuse(x, 413);
+    x->at = AT_BODY;
+    web_conn_deadline(c, transfer_seconds(x, body));
+    if (body > 0)
+        place_content_begin(&c->place);
+    buf_init(&x->body, body ? (size_t)body : 1, true);
+    return MHD_YES;
+}
+
+/* ---- the body ---- */
+
+static void drop_body(struct web_exchange *x)
+{
+    budget_give(&x->conn->place, x->conn->place.held);
+    buf_free(&x->body);
+    place_content_end(&x->conn->place);
+}
+
+static void take_body(struct web_exchange *x, const char *data, size_t len)
+{
+    struct place *p = &x->conn->place;
+
+    if (x->status)
+        return;
+    if (budget_take(p, len) != OK || buf_append(&x->body, data, len) != OK) {
+        drop_body(x);
+        x->status = 503;
+        return;
+    }
+    place_content(p, len);
+}
+
+/* ---- the answer ---- */
+
+static void answer_refused(struct web_exchange *x)
+{
+    struct web *web = x->conn->web;
+
+    if (x->status == 204 || x->status == 405)
+        answer_with_methods(x);
+    else if (x->status != 404)
+        http_answer_status(&x->seam, x->status);
+    else
+        web->not_found(web, &x->seam, &x->request);
+}
+
+static enum MHD_Result handle(struct web_exchange *x)
+{
+    struct web *web = x->conn->web;
+
+    place_content_end(&x->conn->place);
+    idle_cancel(&x->conn->deadline);
+    x->request.body = slice_of(x->body.data, x->body.len);
+    x->at = AT_HANDLER;
+    if (x->status)
+        answer_refused(x);
+    else
+        x->match.row->handle(x->match.service, &x->seam, &x->request);
+    if (x->at == AT_ANSWER)
+        return queue(x);
+    x->asleep = true;
+    x->conn->waits = true;
+    if (web->waiting++ == 0)
+        timer_set(web->look, LOOK_MS);
+    MHD_suspend_connection(x->conn->mhd);
+    return MHD_YES;
+}
+
+enum MHD_Result exchange_step(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
+                              const char *version, const char *upload, size_t *upload_len, void **context)
+{
+    struct web_exchange *x = *context;
+
+    if (!x || x->conn->ended)
+        return MHD_NO;
+    if (*upload_len > 0) {
+        take_body(x, upload, *upload_len);
+        *upload_len = 0;
+        return MHD_YES;
+    }
+    switch (x->at) {
+    case AT_HEAD: return take_head(x, method);
+    case AT_BODY: return handle(x);
+    case AT_ANSWER: return queue(x);
+    case AT_HANDLER: break;
+    }
+    return MHD_YES;
+}
+
+static void gone(struct web_exchange *x)
+{
+    if (x->seam.gone)
+        x->seam.gone(x->seam.gone_arg);
+    x->seam.gone = NULL;
+    answered(x, 0, NULL, 0);
+}
+
+void exchange_over(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
+{
+    struct web_exchange *x = *context;
+    struct web_conn *c;
+
+    if (!x)
+        return;
+    *context = NULL;
+    c = x->conn;
+    if (c->waits)
+        gone(x);
+    if (x->answer) {
+        if (!x->lent)
+            MHD_destroy_response(x->answer);
+        log_event(web_answer, x->answer_status, x->octets, loop_now_ms(c->web->loop) - x->began_ms);
+    }
+    drop_body(x);
+    c->x = NULL;
+    free(x);
+    if (c->web->stopping)
+        web_conn_end(c);
+    else
+        web_conn_deadline(c, c->web->config.web_idle_timeout);
+}
+
+/* ---- clients that went away ---- */
+
+void exchange_conn_ends(struct web_conn *c)
+{
+    if (c->waits)
+        gone(c->x);
+    drop_body(c->x);
+}
+
+void exchange_look(void *arg)
+{
+    struct web *web = arg;
+
+    for (struct web_conn *c = web->conns; c; c = c->next) {
+        struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+
+        if (!c->ended && c->waits && poll(&p, 1, 0) == 1)
+            web_conn_end(c);
+    }
+    if (web->waiting > 0)
+        timer_set(web->look, LOOK_MS);
+}

@@ -1,0 +1,153 @@
+/* The web role: HTTP and HTTPS. It opens no file and no connection; who asks for what is in none of its log lines. */
+#include "server/base/event.h"
+#include "server/core/error.h"
+#include "server/web/web.h"
+
+static struct web role; /* there is one a process */
+
+static void use_certs(struct web *web, struct certs *certs)
+{
+    struct shown *fresh;
+    int err = shown_create(certs, &fresh);
+
+    if (err != OK) {
+        log_event(web_certificate, err); /* the former ones go on being shown */
+        return;
+    }
+    shown_unref(web->shown);
+    web->shown = fresh;
+}
+
+static void not_found(struct web *web, struct http_exchange *x, const struct http_request *r)
+{
+    if (r->tls)
+        pages_not_found(web->pages, x, r);
+    else
+        site_redirect(web->site, x, r);
+}
+
+static int make_rows(struct web *web)
+{
+    int err = site_create(web, &web->site);
+
+    if (err == OK)
+        err = pages_create(web, &web->pages);
+    if (err != OK)
+        return err;
+    web->tables[web->ntables++] = site_routes(web->site);
+    web->tables[web->ntables++] = pages_routes(web->pages);
+    return OK;
+}
+
+static const struct httpd_hooks hooks = {
+    .connection = web_conn_told,
+    .certs = web_conn_certs,
+    .begin = exchange_begin,
+    .step = exchange_step,
+    .over = exchange_over,
+};
+
+static int on_start(void *arg, const struct service *s)
+{
+    struct web *web = arg;
+    int err;
+
+    web->loop = s->loop;
+    web->view = s->view;
+    web->places = s->places;
+    web->config = s->config;
+    if (s->certs)
+        use_certs(web, s->certs);
+    web->conn_ends = exchange_conn_ends;
+    web->not_found = not_found;
+    web->look = timer_create_in(s->loop, exchange_look, web);
+    err = web->look ? make_rows(web) : ERR_MEMORY;
+    if (err == OK)
+        err = httpd_start(&web->clear, web, false, &hooks);
+    if (err == OK && web->shown)
+        err = httpd_start(&web->secure, web, true, &hooks);
+    if (err != OK)
+        log_event(web_failed, err);
+    return err;
+}
+
+static void on_finish(void *arg)
+{
+    struct web *web = arg;
+
+    web->stopping = true;
+    for (struct web_conn *c = web->conns; c; c = c->next)
+        web_conn_end(c);
+    httpd_stop(&web->clear);
+    httpd_stop(&web->secure);
+    pages_destroy(web->pages);
+    site_destroy(web->site);
+    timer_destroy(web->look);
+    shown_unref(web->shown);
+}
+
+static void on_reload(void *arg, const struct service *s)
+{
+    struct web *web = arg;
+
+    web->config = s->config;
+    if (s->certs)
+        use_certs(web, s->certs);
+    site_reload(web->site);
+}
+
+static void on_stop(void *arg)
+{
+    struct web *web = arg;
+
+    web->stopping = true;
+    web_conn_stop_all(web);
+}
+
+static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind)
+{
+    web_conn_open(arg, fd, peer, on, kind == LISTEN_HTTPS);
+}
+
+static void on_status(const void *arg, struct pack *reply)
+{
+    const struct web *web = arg;
+
+    for (int i = 0; i < WEB_COUNTERS_N; i++)
+        role_status_put(reply, COUNTER_WEB_CONNECTIONS + (enum counter)i, web->counts[i]);
+}
+
+static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
+{
+}
+
+static void on_challenges(void *arg, const struct challenges *c)
+{
+    const struct web *web = arg;
+
+    site_challenges(web->site, c);
+}
+
+int web_main(void)
+{
+    static const struct service_role r = {
+        .counters = COUNTER_WEB_SERVICE_NO_TLS,
+        .role = ROLE_WEB,
+        .tls_first = LISTEN_BIT(LISTEN_HTTPS),
+        .refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        .sessions = offsetof(struct config, web_sessions),
+        .sessions_peer = offsetof(struct config, web_sessions_peer),
+        .start = on_start,
+        .finish = on_finish,
+        .open = on_connection,
+        .may_end = web_conn_may_end,
+        .end = web_conn_end_place,
+        .stop = on_stop,
+        .reloaded = on_reload,
+        .challenges = on_challenges,
+        .notice = on_notice,
+        .status = on_status,
+    };
+
+    return service_main(&r, &role);
+}

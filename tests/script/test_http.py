@@ -1,0 +1,282 @@
+"""HTTP as strangers speak it: what is answered, what is refused, and that nobody is kept from it by somebody else."""
+import re
+import socket
+import ssl
+import sys
+import pathlib
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import harness  # noqa: E402
+
+NAME = harness.DOMAIN
+WAIT = 120  # for what has to come
+
+
+@pytest.fixture(scope="module")
+def site():
+    with harness.Instance(web=True).init(web_instances=1, log_level="debug", mta_sts_mode="enforce",
+                                         mta_sts_mx="mx1.example.org, *.mx.example.org") as i:
+        i.run("domain", "add", "example.org")
+        yield i.serve()
+
+
+def tls_context():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connect(i, tls=True, name=NAME):
+    s = socket.create_connection(("127.0.0.1", i.port("https" if tls else "http")), timeout=WAIT)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return tls_context().wrap_socket(s, server_hostname=name) if tls else s
+
+
+def read_answer(s, method="GET"):
+    """(status, fields, body) of the next answer; None: the connection ended."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        try:
+            piece = s.recv(1)
+        except (ConnectionError, ssl.SSLError):
+            piece = b""
+        if not piece:
+            assert data == b"", data
+            return None
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    fields = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:])}
+    status = int(lines[0].split()[1])
+    length = int(fields.get("content-length", 0)) if method != "HEAD" and status not in (204, 304) else 0
+    while len(body) < length:
+        piece = s.recv(length - len(body))
+        assert piece, "the answer is cut off"
+        body += piece
+    return status, fields, body
+
+
+def ask(i, text, tls=True, name=NAME, method="GET"):
+    data = text if isinstance(text, bytes) else text.encode()
+    with connect(i, tls, name) as s:
+        s.sendall(data)
+        return read_answer(s, method)
+
+
+def get(i, path="/", host=NAME, tls=True, method="GET", **fields):
+    more = "".join(f"{k.replace('_', '-')}: {v}\r\n" for k, v in fields.items())
+    return ask(i, f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n", tls, method=method)
+
+
+# ---- what is there ----
+
+def test_the_policy_of_hosted_domains(site):
+    status, fields, body = get(site, "/.well-known/mta-sts.txt", "mta-sts.example.org")
+    assert status == 200 and fields["content-type"].startswith("text/plain")
+    assert body.split(b"\r\n") == [b"version: STSv1", b"mode: enforce", b"mx: mx1.example.org",
+                                   b"mx: *.mx.example.org", b"max_age: 604800", b""]
+    for host in (NAME, "example.org", "mta-sts.other.example", "openpgpkey.example.org"):
+        assert get(site, "/.well-known/mta-sts.txt", host)[0] in (404, 421)
+    assert get(site, "/.well-known/mta-sts.txt", "mta-sts.example.org", tls=False)[0] == 308
+
+
+def test_pages(site):
+    status, fields, body = get(site)
+    assert status == 200 and fields["content-type"] == "text/html; charset=utf-8"
+    assert fields["strict-transport-security"] and "default-src 'none'" in fields["content-security-policy"]
+    assert fields["x-content-type-options"] == "nosniff" and fields["referrer-policy"] == "no-referrer"
+    assert "server" not in fields
+    style = re.search(rb'href="(/assets/style\.[0-9a-f]+\.css)"', body)[1].decode()
+    status, fields, _ = get(site, style)
+    assert status == 200 and "immutable" in fields["cache-control"]
+    assert get(site, "/robots.txt")[2].startswith(b"User-agent")
+    assert b"mailto:postmaster@" in get(site, "/.well-known/security.txt")[2]
+    assert get(site, "/nothing")[0] == 404 and get(site, "/", "elsewhere.example")[0] == 421
+
+
+def test_what_a_browser_has_is_not_sent_again(site):
+    import gzip
+    plain = get(site)
+    packed = get(site, Accept_Encoding="gzip;q=1.0, deflate")
+    assert packed[1]["content-encoding"] == "gzip" and gzip.decompress(packed[2]) == plain[2]
+    brotli = get(site, Accept_Encoding="gzip, br")
+    assert brotli[1]["content-encoding"] == "br" and len(brotli[2]) < len(packed[2])
+    assert "content-encoding" not in get(site, Accept_Encoding="br;q=0, gzip;q=0.000, brx")[1]
+    assert len({a[1]["etag"] for a in (plain, packed, brotli)}) == 3
+    assert all(a[1]["vary"] == "Accept-Encoding" for a in (plain, packed, brotli))
+    for value in (plain[1]["etag"], '"x", W/' + plain[1]["etag"], "*"):
+        status, fields, body = get(site, If_None_Match=value)
+        assert status == 304 and body == b"" and fields["etag"] == plain[1]["etag"]
+    assert get(site, If_None_Match=brotli[1]["etag"])[0] == 200
+    status, fields, body = get(site, method="HEAD")
+    assert status == 200 and int(fields["content-length"]) == len(plain[2])
+
+
+def test_the_way_to_tls(site):
+    port = site.port("https")
+    for host in (NAME, "example.org", "mta-sts.example.org", "openpgpkey.example.org"):
+        status, fields, _ = get(site, "/a%20b?c=%2F", host + ":80", tls=False)
+        assert (status, fields["location"]) == (308, f"https://{host}:{port}/a%20b?c=%2F")
+    for host in ("elsewhere.example", "127.0.0.1", "www.example.org", "mta-sts.elsewhere.example"):
+        assert get(site, "/", host, tls=False)[0] == 404
+    assert get(site, "//evil.example/", tls=False)[0] == 400
+
+
+def test_methods(site):
+    for method, status in {"POST": 405, "PUT": 405, "DELETE": 405, "OPTIONS": 204, "PATCH": 501, "TRACE": 501,
+                           "CONNECT": 501, "BREW": 501, "get": 501}.items():
+        answer = get(site, method=method)
+        assert answer[0] == status, method
+        if status in (204, 405):
+            assert answer[1]["allow"] == "GET, HEAD, OPTIONS"
+    assert get(site, "*", method="OPTIONS")[0] == 204 and get(site, "/nothing", method="POST")[0] == 404
+
+
+# ---- what is refused ----
+
+HOST = f"Host: {NAME}\r\n"
+LONG = "a" * 3000
+# What is sent -> the statuses that may come, of which the last ends the connection (None: it ends without a word).
+HOSTILE = {
+    # where a body ends
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 411,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: x, chunked\r\n\r\n0\r\n\r\n": 501,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n": 501,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.0\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n1;{LONG}\r\na\r\n0\r\n\r\n": 411,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\nContent-Length: 1\r\n\r\na": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1, 1\r\n\r\na": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: -1\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: +1\r\n\r\na": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 0x1\r\n\r\na": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: \r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length : 1\r\n\r\na": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 18446744073709551615\r\n\r\n": 413,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 18446744073709551616\r\n\r\n": 413,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 999999999999999999\r\n\r\n": 405,
+    f"GET / HTTP/1.1\r\n{HOST}Content-Length: 37\r\n\r\nGET /robots.txt HTTP/1.1\r\nHost: x\r\n\r\n": 413,
+    f"GET /nothing HTTP/1.1\r\n{HOST}Content-Length: 37\r\n\r\nGET /robots.txt HTTP/1.1\r\nHost: x\r\n\r\n": 404,
+    f"GET / HTTP/1.1\r\n{HOST}Expect: 200-ok\r\n\r\n": 417,
+    f"POST / HTTP/1.1\r\n{HOST}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n": 405,
+    # lines
+    f"GET / HTTP/1.1\n{HOST}\r\n": 400,
+    f"GET / HTTP/1.1\r\nHost: {NAME}\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}\n": 400,
+    f"GET  / HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET /  HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET / HTTP/1.1 \r\n{HOST}\r\n": 400,
+    f"GET /a b HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET\t/ HTTP/1.1\r\n{HOST}\r\n": (400, None),
+    f" GET / HTTP/1.1\r\n{HOST}\r\n": None,
+    f"GET / HTTP/1.1\r\n {HOST}\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}X\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}: y\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}X: a\0b\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}X\0: b\r\n\r\n": 400,
+    f"GET /a\0b HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET\0/ HTTP/1.1\r\n{HOST}\r\n": (400, None),
+    f"GET / HTTP/1.1\r\n{HOST}X: a\x01b\r\n\r\n": 400,
+    f"GET /\r\n{HOST}\r\n": 400,
+    f"GET / HTTP/2.0\r\n{HOST}\r\n": 505,
+    f"GET / HTTP/0.9\r\n{HOST}\r\n": 505,
+    f"GET / HTTP/1.9\r\n{HOST}\r\n": 505,
+    f"GET / HTTP/1.1x\r\n{HOST}\r\n": 400,
+    f"GET / XTTP/1.1\r\n{HOST}\r\n": 400,
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": 505,
+    "EHLO x\r\n": (400, None),
+    # hosts
+    "GET / HTTP/1.1\r\n\r\n": 400,
+    "GET / HTTP/1.1\r\nHost:\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}{HOST}\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}Host: elsewhere.example\r\n\r\n": 400,
+    "GET / HTTP/1.1\r\nHost: a b\r\n\r\n": 400,
+    "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n": 400,
+    "GET / HTTP/1.1\r\nHost: user@a\r\n\r\n": 400,
+    "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n": 400,
+    f"GET http://a@{NAME}/ HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET ftp://{NAME}/ HTTP/1.1\r\n{HOST}\r\n": 400,
+    # paths
+    **{f"GET {path} HTTP/1.1\r\n{HOST}\r\n": 400 for path in (
+        "//", "/..", "/../etc/passwd", "/a/../b", "/%2e%2e/", "/.%2e/", "/a%2fb", "/a%5cb", "/a\\b", "/a%00", "/%252e",
+        "/a%25", "/%", "/%zz", "/a#b", "/<", "/a?b=\"", "/a?%", "*", "a", "/\xff")},
+    f"GET /{'a' * 1024} HTTP/1.1\r\n{HOST}\r\n": 414,
+    f"GET /?{'a' * 4097} HTTP/1.1\r\n{HOST}\r\n": 414,
+    f"GET /{'a' * 9000} HTTP/1.1\r\n{HOST}\r\n": 414,
+    f"GET / HTTP/1.1\r\n{HOST}{'a: b' * 1}\r\n" + "a: b\r\n" * 64 + "\r\n": 431,
+    f"GET / HTTP/1.1\r\n{HOST}X: {'a' * 9000}\r\n\r\n": 431,
+}
+AFTER = f"GET /robots.txt HTTP/1.1\r\n{HOST}\r\n"
+
+
+def read_all(s):
+    data = b""
+    try:
+        while piece := s.recv(65536):
+            data += piece
+    except (ConnectionError, ssl.SSLError):
+        pass
+    return data
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+def test_hostile_requests(site, tls):
+    """Each is refused as the table says, its connection ends, and what stands behind it is read by nobody. (To a
+    malformed Content-Length the library says its head twice.)"""
+    wrong = {}
+    for text, wanted in HOSTILE.items():
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        if not tls:  # there is nothing but the way to TLS
+            wanted += tuple({405: 404, 413: 404}.get(w, w) for w in wanted)
+        with connect(site, tls) as s:
+            s.sendall(text.encode("latin-1") + AFTER.encode())
+            said = read_all(s)
+        status = int(said.split()[1]) if said else None
+        if status not in wanted or b"/robots.txt" in said or b"User-agent" in said:
+            wrong[text[:120]] = (wanted, said)
+    assert wrong == {}
+
+
+def test_one_hundred_thousand_headers(site):
+    with connect(site) as s:
+        answer = None
+        try:
+            for _ in range(1000):
+                s.sendall(b"a: b\r\n" * 100 if _ else f"GET / HTTP/1.1\r\n{HOST}".encode())
+        except (ConnectionError, ssl.SSLError):
+            pass
+        try:
+            answer = read_answer(s)
+        except (ConnectionError, ssl.SSLError, AssertionError):
+            pass
+    assert answer is None or answer[0] == 431
+    assert get(site)[0] == 200
+
+
+def test_one_after_another_and_all_at_once(site):
+    """Keep-alive, and pipelining."""
+    request = f"GET /robots.txt HTTP/1.1\r\n{HOST}\r\n".encode()
+    for tls in (True, False):
+        with connect(site, tls) as s:
+            for _ in range(3):
+                s.sendall(request)
+                assert read_answer(s)[0] == (200 if tls else 308)
+            s.sendall(request * 50)
+            for _ in range(50):
+                assert read_answer(s)[0] == (200 if tls else 308)
+            s.sendall(f"GET /robots.txt HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n".encode())
+            assert read_answer(s)[0] in (200, 308) and read_answer(s) is None
