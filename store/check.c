@@ -52,6 +52,7 @@ static const struct rule {
     {'H', HOME_QUEUE, 8, check_hold},
     {'S', HOME_QUEUE, RECORD_HASH_SIZE, check_suppressed},
     {'p', HOME_QUEUE, RECORD_HASH_SIZE, check_sts_policy},
+    {'t', HOME_QUEUE, RECORD_HASH_SIZE, check_tls_tally},
 };
 
 static const struct rule *rule_of(const struct check *c, char letter)

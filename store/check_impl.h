@@ -54,7 +54,7 @@ check_record check_message, check_fence, check_delivery, check_delivery_day, che
     check_job;                                                                                    /* account */
 check_record check_box_name, check_box, check_block, check_entry, check_change, check_tombstones; /* mailbox */
 check_record check_queued, check_queue_recipient, check_queue_message, check_dkim;                /* queue */
-check_record check_sent, check_known, check_complaints, check_hold, check_suppressed,
-    check_sts_policy; /* queue, sent */
+check_record check_sent, check_known, check_complaints, check_hold, check_suppressed;             /* queue, sent */
+check_record check_sts_policy, check_tls_tally; /* queue, of domains elsewhere */
 
 #endif

@@ -7,6 +7,7 @@
 #include "store/sending_impl.h"
 #include "store/sts_policy.h"
 #include "store/suppression.h"
+#include "store/tls_tally.h"
 
 static int stop(void *arg, struct slice key, struct slice value)
 {
@@ -113,4 +114,11 @@ void check_sts_policy(struct check *c, struct slice key, struct slice value)
 {
     struct sts_policy p;
     (void)check_opened(c, sts_policy_open(c->k, key.data + 1, value, &p));
+}
+
+/* 't' */
+void check_tls_tally(struct check *c, struct slice key, struct slice value)
+{
+    struct tls_tally t;
+    (void)check_opened(c, tls_tally_open(c->k, key.data + 1, value, &t));
 }

@@ -466,6 +466,8 @@ static const struct {
     {VAULT_SUPPRESS_DEL, suppress_del, empty},
     {VAULT_STS_PUT, sts_put, empty},
     {VAULT_STS_DEL, sts_del, empty},
+    {VAULT_TALLY_PUT, tally_put, empty},
+    {VAULT_TALLY_DEL, sts_del, empty},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

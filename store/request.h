@@ -86,6 +86,9 @@ enum vault_msg {
      * are too many. One to be taken out that is not there is no error. */
     VAULT_STS_PUT,
     VAULT_STS_DEL,
+    /* How TLS went with a domain (store/tls_tally.h), likewise. */
+    VAULT_TALLY_PUT,
+    VAULT_TALLY_DEL,
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
@@ -280,7 +283,7 @@ struct vault_request {
         struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
         bool hold;                        /* ACCOUNT_HOLD */
         uint8_t complaint[COMPLAINT_MESSAGE];
-        struct vault_sts sts; /* STS_ */
+        struct vault_sts sts, tally; /* STS_; TALLY_ */
     };
 };
 

@@ -7,6 +7,7 @@
 #include "store/sending.h"
 #include "store/sts_policy.h"
 #include "store/suppression.h"
+#include "store/tls_tally.h"
 
 /* The queue's partition is nobody's to name. */
 static inline void queue_id(struct codec *c, struct vault_request *q, uint64_t *id)
@@ -127,6 +128,12 @@ static inline void sts_put(struct codec *c, struct vault_request *q)
 {
     sts_del(c, q);
     bytes_record(c, &q->sts.record, STS_POLICY_RECORD_MAX);
+}
+
+static inline void tally_put(struct codec *c, struct vault_request *q)
+{
+    sts_del(c, q);
+    bytes_record(c, &q->tally.record, TLS_TALLY_RECORD_MAX);
 }
 
 #endif

@@ -62,6 +62,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'D' hash16               a key that signs
  *   'S' hash16               struct suppressed (store/suppression.h)
  *   'p' hash16               struct sts_policy (store/sts_policy.h)
+ *   't' hash16               struct tls_tally (store/tls_tally.h)
  *   'H' account8             struct schema_hold (store/sending.h)
  * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
  * numbers from the same counter (store/sealed_blob.h), fences (store/fence.h). */

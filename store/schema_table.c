@@ -59,6 +59,7 @@ static const struct schema_kind kinds[] = {
     {'D', HOME_QUEUE, SEALED(DKIM, 64), "key that signs what goes out"},
     {'S', HOME_QUEUE, SEALED(QUEUE, 512), "address that bounced for good"},
     {'p', HOME_QUEUE, SEALED(QUEUE, 512), "MTA-STS policy of a domain elsewhere"},
+    {'t', HOME_QUEUE, SEALED(QUEUE, 512), "how TLS went with a domain elsewhere"},
     {'H', HOME_QUEUE, SEALED(QUEUE_CONTENT, 64), "account that is held"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };

@@ -9,6 +9,7 @@
 #include "store/sending.h"
 #include "store/sts_policy.h"
 #include "store/suppression.h"
+#include "store/tls_tally.h"
 
 struct view;
 struct engine;
@@ -179,6 +180,12 @@ int view_sts_policies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE]
                            int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err,
                                      const struct sts_policy *p, const uint8_t seen[QUEUE_SEEN_SIZE]),
                            void *arg);
+/* How TLS went with a domain in a period, which ret says (begin, end, domain). seen, and each of them, as above. */
+int view_tls_tally(struct view *v, struct tls_tally *ret, uint8_t seen[QUEUE_SEEN_SIZE]);
+int view_tls_tallies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
+                          int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct tls_tally *t,
+                                    const uint8_t seen[QUEUE_SEEN_SIZE]),
+                          void *arg);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */

@@ -131,3 +131,57 @@ int view_sts_policies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE]
     struct slice first = after_hash(&from, 'p', after);
     return engine_scan(v->txn, PART_QUEUE, first, key_simple(&to, 'p' + 1), 0, see_sts_policy, &w);
 }
+
+/* ---- how TLS went ---- */
+
+static int open_tally(struct view *v, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed, struct tls_tally *ret,
+                      uint8_t seen[QUEUE_SEEN_SIZE])
+{
+    if (sealed.len > QUEUE_SEEN_SIZE)
+        memcpy(seen, sealed.data + 1, QUEUE_SEEN_SIZE);
+    return tls_tally_open(v->keys, hash, sealed, ret);
+}
+
+int view_tls_tally(struct view *v, struct tls_tally *ret, uint8_t seen[QUEUE_SEEN_SIZE])
+{
+    struct schema_keybuf kb;
+    uint8_t hash[RECORD_HASH_SIZE];
+    struct slice sealed;
+    memset(seen, 0, QUEUE_SEEN_SIZE);
+    if (!v->txn)
+        return ERR_CONFLICT;
+    tls_tally_hash(v->keys, ret, hash);
+    int err = engine_get(v->txn, PART_QUEUE, key_hash(&kb, 't', hash), &sealed);
+    return err == OK ? open_tally(v, hash, sealed, ret, seen) : err;
+}
+
+struct tally_walk {
+    struct view *v;
+    int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct tls_tally *t,
+              const uint8_t seen[QUEUE_SEEN_SIZE]);
+    void *arg;
+};
+
+static int see_tally(void *arg, struct slice key, struct slice value)
+{
+    struct tally_walk *w = arg;
+    struct tls_tally t = {0};
+    uint8_t seen[QUEUE_SEEN_SIZE] = {0};
+    if (key.len != 1 + RECORD_HASH_SIZE)
+        return ERR_FORMAT;
+    int err = open_tally(w->v, key.data + 1, value, &t, seen);
+    return w->fn(w->arg, key.data + 1, err, &t, seen);
+}
+
+int view_tls_tallies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
+                          int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct tls_tally *t,
+                                    const uint8_t seen[QUEUE_SEEN_SIZE]),
+                          void *arg)
+{
+    struct schema_keybuf from, to;
+    struct tally_walk w = {v, fn, arg};
+    if (!v->txn)
+        return ERR_CONFLICT;
+    struct slice first = after_hash(&from, 't', after);
+    return engine_scan(v->txn, PART_QUEUE, first, key_simple(&to, 't' + 1), 0, see_tally, &w);
+}

@@ -95,6 +95,7 @@
     X(ACCOUNTS_HELD, "accounts-held")               \
     X(ADDRESSES_SUPPRESSED, "addresses-suppressed") \
     X(COMPLAINTS, "complaints") /* that count */    \
+    X(TLS_TALLIES, "tls-tallies")                   \
     X(STORE_MAP_BYTES, "store-map-bytes")           \
     X(STORE_USED_BYTES, "store-used-bytes")         \
     X(STORE_FREE_BYTES, "store-free-bytes")         \
@@ -132,18 +133,21 @@
     X(FETCH_UNDER_WAY_NOW, "under_way_now")
 
 /* Of `relay`: recipients, if nothing else is said. */
-#define RELAY_COUNTERS(X)                                                                \
-    X(SENT, "sent")                                                                      \
-    X(DEFERRED, "deferred")                                                              \
-    X(FAILED, "failed")                                                                  \
-    X(CONNECTIONS, "connections")                                                        \
-    X(TLS, "connections_tls")                                                            \
-    X(TLS_FAILED, "connections_tls_failed")                                              \
-    X(REPORTS, "reports")           /* DSNs */                                           \
-    X(REPORTS_LOST, "reports_lost") /* whose sender has no mailbox here any more */      \
-    X(READ, "queue_reads")          /* of all of it: at the start, and after a reload */ \
-    X(SUPPRESSED, "suppressed")     /* that are no more, by the word of their servers */ \
-    X(WRITES_AGAIN, "writes_again") /* outcomes that the vault did not take at once */
+#define RELAY_COUNTERS(X)                                                                        \
+    X(SENT, "sent")                                                                              \
+    X(DEFERRED, "deferred")                                                                      \
+    X(FAILED, "failed")                                                                          \
+    X(CONNECTIONS, "connections")                                                                \
+    X(TLS, "connections_tls")                                                                    \
+    X(TLS_FAILED, "connections_tls_failed")                                                      \
+    X(REPORTS, "reports")                   /* DSNs */                                           \
+    X(REPORTS_LOST, "reports_lost")         /* whose sender has no mailbox here any more */      \
+    X(READ, "queue_reads")                  /* of all of it: at the start, and after a reload */ \
+    X(SUPPRESSED, "suppressed")             /* that are no more, by the word of their servers */ \
+    X(WRITES_AGAIN, "writes_again")         /* outcomes that the vault did not take at once */   \
+    X(TALLIES_LOST, "tls_tallies_lost")     /* sessions that no TLS report counts */             \
+    X(TLS_REPORTS, "tls_reports")           /* to other domains, sent or queued */               \
+    X(TLS_REPORTS_LOST, "tls_reports_lost") /* given up */
 
 /* What it has at the moment. */
 #define RELAY_NOW_COUNTERS(X)                                        \

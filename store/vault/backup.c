@@ -128,6 +128,7 @@ uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MA
         {COUNTER_VAULT_ACCOUNTS_HELD, v->queue.held},
         {COUNTER_VAULT_ADDRESSES_SUPPRESSED, v->queue.suppressed},
         {COUNTER_VAULT_COMPLAINTS, c->complaints},
+        {COUNTER_VAULT_TLS_TALLIES, v->queue.tallies},
         {COUNTER_VAULT_STORE_MAP_BYTES, s.map_size},
         {COUNTER_VAULT_STORE_USED_BYTES, s.used_bytes},
         {COUNTER_VAULT_STORE_FREE_BYTES, s.free_bytes},

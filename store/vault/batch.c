@@ -300,7 +300,7 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     struct vault_reply reply = {0};
     pack_init(&body, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
     q->text = NULL;
-    q->queued = q->held = q->suppressed = q->policies = 0;
+    q->queued = q->held = q->suppressed = q->policies = q->tallies = 0;
     if (room_refuses(v, q)) {
         v->count.refused_full++;
         q->status = ERR_FULL;

@@ -5,6 +5,7 @@
 #include "server/core/error.h"
 #include "store/content.h"
 #include "store/sts_policy.h"
+#include "store/tls_tally.h"
 #include "store/vault/vault.h"
 
 static int count_one(void *arg, struct slice key, struct slice value)
@@ -19,19 +20,24 @@ int queue_count(struct vault *v)
 {
     struct schema_keybuf from, to;
     struct engine_txn *t;
-    uint64_t n = 0, held = 0, suppressed = 0, policies = 0;
+    uint64_t n = 0, held = 0, suppressed = 0, policies = 0, tallies = 0;
     int err = engine_read_begin(v->engine, &t);
     if (err != OK)
         return err;
     err = engine_scan(t, PART_QUEUE, key_simple(&from, 'Q'), key_simple(&to, 'Q' + 1), 0, count_one, &n);
     if (err == OK)
-        err = held_count(t, &held, &suppressed, &policies);
+        err = held_count(t, &held, &suppressed);
+    if (err == OK)
+        err = count_of(t, 'p', &policies);
+    if (err == OK)
+        err = count_of(t, 't', &tallies);
     int end = engine_read_end(t);
     if (err == OK && (end == OK || end == ERR_OVERRUN)) { /* nobody else writes */
         v->queue.messages = n;
         v->queue.held = held;
         v->queue.suppressed = suppressed;
         v->queue.policies = policies;
+        v->queue.tallies = tallies;
     }
     return err;
 }
@@ -228,14 +234,12 @@ int run_queue_update(struct vault *v, struct store_write *w, struct request *q, 
     return err < 0 ? err : OK;
 }
 
-/* ---- MTA-STS policies ---- */
+/* ---- what is known of domains elsewhere ---- */
 
-int run_sts_put(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
+/* Several processes of `relay` keep the same records: who has not seen what is there changes nothing. */
+static int kept_put(struct store_write *w, struct slice key, const struct vault_sts *a, bool full, int *ret_more)
 {
-    const struct vault_sts *a = &q->a.sts;
-    struct schema_keybuf kb;
-    struct slice there, key = key_hash(&kb, 'p', a->hash);
-    (void)r;
+    struct slice there;
     int err = engine_get(w->t, PART_QUEUE, key, &there);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
@@ -243,28 +247,64 @@ int run_sts_put(struct vault *v, struct store_write *w, struct request *q, struc
         return OK;
     if (err == OK && !same_seen(there, a->seen))
         return ERR_CONFLICT;
-    if (err == ERR_NOT_FOUND && v->queue.policies >= STS_POLICIES_MAX) {
-        *ret_text = "too many policies are kept";
+    if (err == ERR_NOT_FOUND && full)
         return ERR_FULL;
-    }
-    q->policies = err == ERR_NOT_FOUND;
+    *ret_more = err == ERR_NOT_FOUND;
     return write_put(w, key, a->record);
+}
+
+static int kept_del(struct store_write *w, struct slice key, const struct vault_sts *a, int *ret_more)
+{
+    struct slice there;
+    int err = engine_get(w->t, PART_QUEUE, key, &there);
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    if (!same_seen(there, a->seen))
+        return ERR_CONFLICT;
+    *ret_more = -1;
+    return write_del(w, key);
+}
+
+int run_sts_put(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
+{
+    struct schema_keybuf kb;
+    const bool full = v->queue.policies >= STS_POLICIES_MAX;
+    (void)r;
+    int err = kept_put(w, key_hash(&kb, 'p', q->a.sts.hash), &q->a.sts, full, &q->policies);
+    if (err == ERR_FULL && full)
+        *ret_text = "too many policies are kept";
+    return err;
 }
 
 int run_sts_del(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
     struct schema_keybuf kb;
-    struct slice there, key = key_hash(&kb, 'p', q->a.sts.hash);
     (void)v;
     (void)r;
     (void)ret_text;
-    int err = engine_get(w->t, PART_QUEUE, key, &there);
-    if (err != OK)
-        return err == ERR_NOT_FOUND ? OK : err;
-    if (!same_seen(there, q->a.sts.seen))
-        return ERR_CONFLICT;
-    q->policies = -1;
-    return write_del(w, key);
+    return kept_del(w, key_hash(&kb, 'p', q->a.sts.hash), &q->a.sts, &q->policies);
+}
+
+int run_tally_put(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                  const char **ret_text)
+{
+    struct schema_keybuf kb;
+    const bool full = v->queue.tallies >= TLS_TALLIES_MAX;
+    (void)r;
+    int err = kept_put(w, key_hash(&kb, 't', q->a.tally.hash), &q->a.tally, full, &q->tallies);
+    if (err == ERR_FULL && full)
+        *ret_text = "too many tallies of TLS are kept";
+    return err;
+}
+
+int run_tally_del(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                  const char **ret_text)
+{
+    struct schema_keybuf kb;
+    (void)v;
+    (void)r;
+    (void)ret_text;
+    return kept_del(w, key_hash(&kb, 't', q->a.tally.hash), &q->a.tally, &q->tallies);
 }
 
 /* ---- keys that sign ---- */

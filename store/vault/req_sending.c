@@ -14,7 +14,7 @@ static int count_one(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-static int count_of(struct engine_txn *t, char letter, uint64_t *ret)
+int count_of(struct engine_txn *t, char letter, uint64_t *ret)
 {
     struct schema_keybuf from, to;
     *ret = 0;
@@ -22,12 +22,10 @@ static int count_of(struct engine_txn *t, char letter, uint64_t *ret)
                        ret);
 }
 
-int held_count(struct engine_txn *t, uint64_t *ret_held, uint64_t *ret_suppressed, uint64_t *ret_policies)
+int held_count(struct engine_txn *t, uint64_t *ret_held, uint64_t *ret_suppressed)
 {
     int err = count_of(t, 'H', ret_held);
-    if (err == OK)
-        err = count_of(t, 'S', ret_suppressed);
-    return err == OK ? count_of(t, 'p', ret_policies) : err;
+    return err == OK ? count_of(t, 'S', ret_suppressed) : err;
 }
 
 void held_stored(struct vault *v, const struct request *q)
@@ -35,6 +33,7 @@ void held_stored(struct vault *v, const struct request *q)
     v->queue.held += (uint64_t)(int64_t)q->held;
     v->queue.suppressed += (uint64_t)(int64_t)q->suppressed;
     v->queue.policies += (uint64_t)(int64_t)q->policies;
+    v->queue.tallies += (uint64_t)(int64_t)q->tallies;
     if (q->held > 0)
         log_event(account_held, q->held_account, (enum event_HOLD)q->held_why);
     else if (q->held < 0)

@@ -45,6 +45,8 @@ static const struct verb verbs[] = {
     {VAULT_SUPPRESS_DEL, "suppress-del", RELAY | ADMIN, 0, run_suppress_del, queue_stored},
     {VAULT_STS_PUT, "sts-put", RELAY, GROWS, run_sts_put, queue_stored},
     {VAULT_STS_DEL, "sts-del", RELAY, 0, run_sts_del, queue_stored},
+    {VAULT_TALLY_PUT, "tally-put", RELAY, GROWS, run_tally_put, queue_stored},
+    {VAULT_TALLY_DEL, "tally-del", RELAY, 0, run_tally_del, queue_stored},
 };
 
 const struct verb *verb_find(uint32_t type)

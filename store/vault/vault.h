@@ -88,6 +88,7 @@ struct request {
     int status, queued;     /* queued: messages that it adds to the queue */
     int suppressed;         /* addresses */
     int policies;           /* of MTA-STS */
+    int tallies;            /* of TLS */
     int held;               /* accounts that it holds */
     uint64_t held_account;  /* the one, and why (enum hold_why); held -1: it is released */
     uint8_t held_why;
@@ -141,6 +142,7 @@ struct vault {
         uint64_t held;           /* accounts */
         uint64_t suppressed;     /* addresses */
         uint64_t policies;       /* of MTA-STS */
+        uint64_t tallies;        /* of TLS */
         struct sending_limits limits;
         unsigned nchanges; /* to be told to `relay`: ids */
         uint64_t changes[2 * GROUP_REQUESTS];
@@ -202,7 +204,8 @@ void queue_stored(struct vault *v, const struct request *q);
 
 /* Who may send (req_sending.c). count: accounts that are held. stored: says what became of one. charge: of a message
  * for the queue; what is refused may have written that the account is held. */
-int held_count(struct engine_txn *t, uint64_t *ret_held, uint64_t *ret_suppressed, uint64_t *ret_policies);
+int held_count(struct engine_txn *t, uint64_t *ret_held, uint64_t *ret_suppressed);
+int count_of(struct engine_txn *t, char letter, uint64_t *ret); /* records of a kind */
 void held_stored(struct vault *v, const struct request *q);
 int queue_charge(struct vault *v, struct store_write *w, struct request *q, enum sending_verdict *ret);
 
@@ -236,7 +239,7 @@ verb_run run_account_add, run_account_remove, run_account_set, run_address_add, 
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
 verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold, run_suppress_put,
-    run_suppress_del, run_sts_put, run_sts_del, run_complaint;
+    run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -14,7 +14,8 @@ import harness
 import pytest
 from test_subverted_ingest import ALICE, BOB, Channel, error, make, requests, sealed_file, sealed_parcel, state
 
-MAY = {"VAULT_QUEUE_UPDATE", "VAULT_SUPPRESS_PUT", "VAULT_SUPPRESS_DEL", "VAULT_STS_PUT", "VAULT_STS_DEL"}
+MAY = {"VAULT_QUEUE_UPDATE", "VAULT_SUPPRESS_PUT", "VAULT_SUPPRESS_DEL", "VAULT_STS_PUT", "VAULT_STS_DEL",
+       "VAULT_TALLY_PUT", "VAULT_TALLY_DEL"}
 DELIVER = 1  # INTERNAL_DELIVER
 OUTSIDE = "carol@there.example"
 LIE = harness.crlf("From: bob@letterlock.test\nTo: alice@letterlock.test\nSubject: your password\n\nis wanted\n")

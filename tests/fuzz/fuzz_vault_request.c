@@ -59,6 +59,8 @@ static const uint32_t types[] = {
     VAULT_STS_PUT,
     VAULT_STS_DEL,
     VAULT_COMPLAINT,
+    VAULT_TALLY_PUT,
+    VAULT_TALLY_DEL,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";

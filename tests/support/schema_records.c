@@ -198,6 +198,22 @@ static void write_policy(struct engine_txn *t)
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'p', hash), slice_of(out, len)), OK);
 }
 
+static void write_tally(struct engine_txn *t)
+{
+    const struct tls_tally v = {.begin = 1,
+                                .end = 2,
+                                .domain = "example.net",
+                                .npolicies = 1,
+                                .policies = {{.kind = 2, .domain = "example.net", .text = "mode: testing\n", .bad = 1}},
+                                .ndetails = 1,
+                                .details = {{.result = 3, .receiving = {4, {127, 0, 0, 1}}, .mx = "mx.example.net"}}};
+    uint8_t out[TLS_TALLY_RECORD_MAX], hash[RECORD_HASH_SIZE];
+    struct schema_keybuf kb;
+    size_t len;
+    assert_int_equal(tls_tally_seal(records_keys, &v, hash, out, &len), OK);
+    assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 't', hash), slice_of(out, len)), OK);
+}
+
 static void write_sending(struct engine_txn *t)
 {
     const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}};
@@ -211,6 +227,7 @@ static void write_sending(struct engine_txn *t)
     assert_int_equal(suppression_seal(records_keys, &gone, hash, out, &len), OK);
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'S', hash), slice_of(out, len)), OK);
     write_policy(t);
+    write_tally(t);
     memset(known.v, 0xcc, sizeof(known.v));
     assert_int_equal(schema_put_sent(t, records_keys, A, &sent), OK);
     assert_int_equal(schema_put_domain_sent(t, records_keys, "example.org", &sent), OK);
@@ -453,6 +470,11 @@ static int read_policy(struct engine_txn *t, uint64_t part, struct slice k)
     return sts_policy_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.policy);
 }
 
+static int read_tally(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return tls_tally_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.tally);
+}
+
 const struct record records[RECORDS] = {
     {"account", 'A', A, read_account},
     {"address", 'a', 0, read_address},
@@ -489,6 +511,7 @@ const struct record records[RECORDS] = {
     {"hold", 'H', PART_QUEUE, read_hold},
     {"suppressed", 'S', PART_QUEUE, read_suppressed},
     {"policy", 'p', PART_QUEUE, read_policy},
+    {"tally", 't', PART_QUEUE, read_tally},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

@@ -19,6 +19,7 @@
 #include "store/sending_impl.h"
 #include "store/sts_policy.h"
 #include "store/suppression.h"
+#include "store/tls_tally.h"
 
 enum { A = 16, B = 17, CERT_LEN = 40000 };
 
@@ -71,6 +72,7 @@ union got {
     struct schema_complaints complaints;
     struct suppressed suppressed;
     struct sts_policy policy;
+    struct tls_tally tally;
     uint64_t number;
     struct {
         uint64_t account, added;
@@ -91,7 +93,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 35 };
+enum { RECORDS = 36 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -381,6 +381,16 @@ int sts_del(struct setting *s)
     return sts(s, VAULT_STS_DEL);
 }
 
+int tally_put(struct setting *s)
+{
+    return sts(s, VAULT_TALLY_PUT);
+}
+
+int tally_del(struct setting *s)
+{
+    return sts(s, VAULT_TALLY_DEL);
+}
+
 int restored(struct setting *s)
 {
     return request(&s->b, &(struct vault_request){.type = VAULT_RESTORED}, -1);

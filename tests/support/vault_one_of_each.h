@@ -68,6 +68,8 @@ int suppress_put(struct setting *s);
 int suppress_del(struct setting *s);
 int sts_put(struct setting *s);
 int sts_del(struct setting *s);
+int tally_put(struct setting *s);
+int tally_del(struct setting *s);
 int restored(struct setting *s);
 
 #endif

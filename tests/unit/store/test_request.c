@@ -87,11 +87,7 @@ static size_t samples(struct vault_request out[48])
         {.type = VAULT_STORE_FLAGS,
          .account = 16,
          .mailbox = 17,
-         .flags = {.op = VAULT_FLAGS_REMOVE,
-                   .flags = FLAG_FLAGGED,
-                   .keywords = {1, {slice_str("word")}},
-                   .unchangedsince = 99,
-                   .set = SET}},
+         .flags = {VAULT_FLAGS_REMOVE, FLAG_FLAGGED, {1, {slice_str("word")}}, 99, SET}},
         {.type = VAULT_COPY,
          .account = 16,
          .mailbox = 17,
@@ -152,6 +148,8 @@ static size_t samples(struct vault_request out[48])
         {.type = VAULT_SUPPRESS_DEL, .account = PART_QUEUE, .suppress = {.hash = {47}}},
         {.type = VAULT_STS_PUT, .account = PART_QUEUE, .sts = {{48}, slice_of(RECORD, 70), SEEN_NONCE}},
         {.type = VAULT_STS_DEL, .account = PART_QUEUE, .sts = {{49}, {0}, SEEN_NONCE}},
+        {.type = VAULT_TALLY_PUT, .account = PART_QUEUE, .tally = {{50}, slice_of(RECORD, 70), SEEN_NONCE}},
+        {.type = VAULT_TALLY_DEL, .account = PART_QUEUE, .tally = {{51}, {0}, SEEN_NONCE}},
     };
     memcpy(out, all, sizeof(all));
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -300,7 +298,9 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
         assert_rows(a->queue_update.v, b->queue_update.v, a->queue_update.n, b->queue_update.n);
         break;
     case VAULT_STS_PUT:
-    case VAULT_STS_DEL: assert_memory_equal(a->sts.seen, b->sts.seen, QUEUE_SEEN_SIZE); /* fall through */
+    case VAULT_STS_DEL:
+    case VAULT_TALLY_PUT:
+    case VAULT_TALLY_DEL: assert_memory_equal(a->sts.seen, b->sts.seen, QUEUE_SEEN_SIZE); /* fall through */
     case VAULT_SUPPRESS_PUT:
     case VAULT_DKIM_PUT: assert_slice(a->dkim.record, b->dkim.record); /* fall through */
     case VAULT_SUPPRESS_DEL:                                           /* the same fields */

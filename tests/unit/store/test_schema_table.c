@@ -132,6 +132,17 @@ static int put_policy(struct engine_txn *t, const char *name)
     return err ? err : put_sealed(t, key_hash(&kb, 'p', hash), sealed, len);
 }
 
+static int put_tally(struct engine_txn *t, const char *name)
+{
+    struct schema_keybuf kb;
+    struct tls_tally v = {.begin = 1, .end = 2};
+    uint8_t sealed[TLS_TALLY_RECORD_MAX], hash[RECORD_HASH_SIZE];
+    size_t len;
+    strcpy(v.domain, name);
+    int err = tls_tally_seal(records_keys, &v, hash, sealed, &len);
+    return err ? err : put_sealed(t, key_hash(&kb, 't', hash), sealed, len);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -145,6 +156,7 @@ static const struct {
     {'F', B, KEYWORD_LEN_MAX, put_keyword},    {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
     {'Q', 1, ADDRESS_MAX - 1, put_envelope},   {'T', 1, ADDRESS_MAX - 1, put_recipient},
     {'S', 1, ADDRESS_MAX - 1, put_suppressed}, {'p', 1, DOMAIN_CAP - 1, put_policy},
+    {'t', 1, DOMAIN_CAP - 1, put_tally},
 };
 /* Sealed kinds without a name of their reader's choosing. */
 static const char nameless[] = "CqKGbxmnDMLlyH";

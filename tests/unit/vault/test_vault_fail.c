@@ -50,6 +50,8 @@ static const struct {
     {"suppress-del", suppress_del},
     {"sts-put", sts_put},
     {"sts-del", sts_del},
+    {"tally-put", tally_put},
+    {"tally-del", tally_del},
     {"restored", restored, .steps = true},
     {"account-remove", account_gone, .gone = true, .steps = true},
 };

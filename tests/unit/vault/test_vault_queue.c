@@ -8,6 +8,7 @@
 #include "crypto/outer_seal.h"
 #include "crypto/pgp_open.h"
 #include "store/sts_policy.h"
+#include "store/tls_tally.h"
 
 enum { ID = 77, RECIPIENTS = 3 };
 
@@ -118,39 +119,51 @@ static int update(const struct vault_queue_row *v, uint32_t n)
     return request(&b, &q, -1);
 }
 
-/* Two processes that keep a domain's policy: who has not seen what is there changes nothing. */
-static int policy(enum vault_msg type, uint8_t domain, const uint8_t *seen, uint8_t nonce, size_t len)
+/* Two processes that keep what is known of a domain: who has not seen what is there changes nothing. */
+static const struct kept {
+    enum vault_msg put, del;
+    size_t max, most;
+} kept[2] = {{VAULT_STS_PUT, VAULT_STS_DEL, STS_POLICY_RECORD_MAX, STS_POLICIES_MAX},
+             {VAULT_TALLY_PUT, VAULT_TALLY_DEL, TLS_TALLY_RECORD_MAX, TLS_TALLIES_MAX}};
+
+static int keep(enum vault_msg type, uint8_t domain, const uint8_t *seen, uint8_t nonce, size_t len)
 {
-    uint8_t record[STS_POLICY_RECORD_MAX] = {2};
+    uint8_t record[TLS_TALLY_RECORD_MAX] = {2};
     memset(record + 1, nonce, QUEUE_SEEN_SIZE);
     const struct vault_request q = {.type = type, .sts = {{domain}, slice_of(record, len), seen}};
     return request(&b, &q, -1);
 }
 
-static void test_policies(void **state)
+static void test_one_kind(const struct kept *k, uint64_t *n)
 {
     uint8_t first[QUEUE_SEEN_SIZE], second[QUEUE_SEEN_SIZE];
-    (void)state;
     memset(first, 1, sizeof(first));
     memset(second, 2, sizeof(second));
-    assert_int_equal(policy(VAULT_STS_DEL, 5, first, 0, 0), OK);
-    assert_int_equal(policy(VAULT_STS_PUT, 5, NULL, 1, 70), OK);
-    assert_int_equal(policy(VAULT_STS_PUT, 5, NULL, 1, 70), OK); /* asked again */
-    assert_int_equal(policy(VAULT_STS_PUT, 5, NULL, 2, 70), ERR_CONFLICT);
-    assert_int_equal(policy(VAULT_STS_PUT, 5, second, 3, 70), ERR_CONFLICT);
-    assert_int_equal(policy(VAULT_STS_PUT, 5, first, 2, STS_POLICY_RECORD_MAX), OK);
-    assert_int_equal(policy(VAULT_STS_DEL, 5, first, 0, 0), ERR_CONFLICT);
+    assert_int_equal(keep(k->del, 5, first, 0, 0), OK);
+    assert_int_equal(keep(k->put, 5, NULL, 1, 70), OK);
+    assert_int_equal(keep(k->put, 5, NULL, 1, 70), OK); /* asked again */
+    assert_int_equal(keep(k->put, 5, NULL, 2, 70), ERR_CONFLICT);
+    assert_int_equal(keep(k->put, 5, second, 3, 70), ERR_CONFLICT);
+    assert_int_equal(keep(k->put, 5, first, 2, k->max), OK);
+    assert_int_equal(keep(k->del, 5, first, 0, 0), ERR_CONFLICT);
     assert_int_equal(there(), 1);
-    assert_int_equal(b.vault->queue.policies, 1);
-    b.vault->queue.policies = STS_POLICIES_MAX;
-    assert_int_equal(policy(VAULT_STS_PUT, 6, NULL, 1, 70), ERR_FULL);
-    assert_int_equal(policy(VAULT_STS_PUT, 5, second, 4, 70), OK);
+    assert_int_equal(*n, 1);
+    *n = k->most;
+    assert_int_equal(keep(k->put, 6, NULL, 1, 70), ERR_FULL);
+    assert_int_equal(keep(k->put, 5, second, 4, 70), OK);
     assert_int_equal(queue_count(b.vault), OK);
-    assert_int_equal(b.vault->queue.policies, 1);
+    assert_int_equal(*n, 1);
     memset(second, 4, sizeof(second));
-    assert_int_equal(policy(VAULT_STS_DEL, 5, second, 0, 0), OK);
+    assert_int_equal(keep(k->del, 5, second, 0, 0), OK);
     assert_int_equal(there(), 0);
-    assert_int_equal(b.vault->queue.policies, 0);
+    assert_int_equal(*n, 0);
+}
+
+static void test_policies_and_tallies(void **state)
+{
+    (void)state;
+    test_one_kind(&kept[0], &b.vault->queue.policies);
+    test_one_kind(&kept[1], &b.vault->queue.tallies);
 }
 
 static void test_once(void **state)
@@ -349,11 +362,16 @@ static void test_dkim(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_policies), cmocka_unit_test(test_once),
-        cmocka_unit_test(test_gate),     cmocka_unit_test(test_full),
-        cmocka_unit_test(test_update),   cmocka_unit_test(test_envelope),
-        cmocka_unit_test(test_failing),  cmocka_unit_test(test_last_one_takes_all),
-        cmocka_unit_test(test_notices),  cmocka_unit_test(test_dkim),
+        cmocka_unit_test(test_policies_and_tallies),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_envelope),
+        cmocka_unit_test(test_failing),
+        cmocka_unit_test(test_last_one_takes_all),
+        cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_dkim),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

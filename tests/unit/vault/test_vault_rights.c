@@ -13,7 +13,10 @@ static const struct {
     enum vault_msg may[24];
 } rights[] = {
     {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT}},
-    {ROLE_RELAY, false, {VAULT_QUEUE_UPDATE, VAULT_SUPPRESS_PUT, VAULT_SUPPRESS_DEL, VAULT_STS_PUT, VAULT_STS_DEL}},
+    {ROLE_RELAY,
+     false,
+     {VAULT_QUEUE_UPDATE, VAULT_SUPPRESS_PUT, VAULT_SUPPRESS_DEL, VAULT_STS_PUT, VAULT_STS_DEL, VAULT_TALLY_PUT,
+      VAULT_TALLY_DEL}},
     {ROLE_ACCESS,
      false,
      {VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE,
@@ -94,7 +97,9 @@ static void fill_queue(struct vault_request *q)
     case VAULT_QUEUE_UPDATE:
         q->queue_update = (struct vault_queue_update){.id = QUEUED, .n = 1, .v = &recipient_anew};
         break;
+    case VAULT_TALLY_PUT:
     case VAULT_STS_PUT: q->sts = (struct vault_sts){{4}, slice_of(sealed, sizeof(sealed)), NULL}; break;
+    case VAULT_TALLY_DEL:
     case VAULT_STS_DEL: q->sts = (struct vault_sts){.hash = {3}, .seen = sealed + 1}; break;
     case VAULT_SUPPRESS_PUT: q->suppress = (struct vault_dkim){{4}, slice_of(sealed, sizeof(sealed))}; break;
     case VAULT_DKIM_PUT: q->dkim = (struct vault_dkim){{4}, slice_of(sealed, sizeof(sealed))}; break;
@@ -105,7 +110,8 @@ static void fill_queue(struct vault_request *q)
 static bool is_of_the_queue(enum vault_msg type)
 {
     return type == VAULT_QUEUE_ADD || type == VAULT_QUEUE_UPDATE || type == VAULT_DKIM_PUT || type == VAULT_DKIM_DEL ||
-           type == VAULT_SUPPRESS_PUT || type == VAULT_SUPPRESS_DEL || type == VAULT_STS_PUT || type == VAULT_STS_DEL;
+           type == VAULT_SUPPRESS_PUT || type == VAULT_SUPPRESS_DEL || type == VAULT_STS_PUT || type == VAULT_STS_DEL ||
+           type == VAULT_TALLY_PUT || type == VAULT_TALLY_DEL;
 }
 
 static void fill_mail(struct vault_request *q)
@@ -261,15 +267,17 @@ static void house(struct bench *b)
     assert_int_equal(deliver_call(b, &l, fd), OK);
     close(fd);
     struct vault_request queued = request_of(b, VAULT_QUEUE_ADD), dkim = request_of(b, VAULT_DKIM_PUT),
-                         gone = request_of(b, VAULT_SUPPRESS_PUT), policy = request_of(b, VAULT_STS_PUT);
+                         gone = request_of(b, VAULT_SUPPRESS_PUT), policy = request_of(b, VAULT_STS_PUT),
+                         tally = request_of(b, VAULT_TALLY_PUT);
     queued.queue_add.id = QUEUED;
-    dkim.dkim.hash[0] = gone.suppress.hash[0] = policy.sts.hash[0] = 3;
+    dkim.dkim.hash[0] = gone.suppress.hash[0] = policy.sts.hash[0] = tally.tally.hash[0] = 3;
     fd = queue_parcel_of(b->keys, 100);
     assert_int_equal(request(b, &queued, fd), OK);
     close(fd);
     assert_int_equal(request(b, &dkim, -1), OK);
     assert_int_equal(request(b, &gone, -1), OK);
     assert_int_equal(request(b, &policy, -1), OK);
+    assert_int_equal(request(b, &tally, -1), OK);
 }
 
 /* ---- tests ---- */
@@ -277,7 +285,7 @@ static void house(struct bench *b)
 static void test_each_role_asks_for_everything(void **state)
 {
     for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
-        for (uint32_t type = 1; type <= VAULT_STS_DEL; type++) {
+        for (uint32_t type = 1; type <= VAULT_TALLY_DEL; type++) {
             struct bench b;
             if (verb_find(type) == NULL)
                 continue;
@@ -303,7 +311,7 @@ static void test_each_role_asks_for_everything(void **state)
 /* Else the test above would prove nothing: asked by whoever may, each request does what it says. */
 static void test_each_request_is_one_that_does_something(void **state)
 {
-    for (uint32_t type = 1; type <= VAULT_STS_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_TALLY_DEL; type++) {
         struct bench b;
         if (verb_find(type) == NULL || (verb_find(type)->needs & DIRECT) ||
             type == VAULT_UPGRADE) /* those write nothing */
@@ -349,6 +357,8 @@ static bool names_an_account(enum vault_msg type)
     case VAULT_SUPPRESS_DEL:
     case VAULT_STS_PUT:
     case VAULT_STS_DEL:
+    case VAULT_TALLY_PUT:
+    case VAULT_TALLY_DEL:
     case VAULT_ADDRESS_REMOVE:
     case VAULT_DOMAIN_ADD:
     case VAULT_DOMAIN_REMOVE:
@@ -393,7 +403,7 @@ static void test_no_request_reaches_other_partitions(void **state)
     unsigned asked = 0;
     house(&b);
     struct digest before = digest_of(&b), after;
-    for (uint32_t type = 1; type <= VAULT_STS_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_TALLY_DEL; type++) {
         if (verb_find(type) == NULL || !names_an_account(type))
             continue;
         for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, asked++)
