@@ -59,13 +59,13 @@ def authority(place, name="authority"):
     return chain, key
 
 
-def issued(place, by, names):
+def issued(place, by, names, days=2):
     """A server's TLS with a certificate for names, which an authority signed, and whose certificate follows."""
     chain, key = place / f"issued-{names[0]}.pem", place / f"issued-{names[0]}.key"
     request = subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                               "-keyout", key, "-subj", "/CN=issued"], check=True, capture_output=True).stdout
     (place / "extensions").write_text("subjectAltName=" + ",".join(f"DNS:{n}" for n in names))
-    one = subprocess.run(["openssl", "x509", "-req", "-CA", by[0], "-CAkey", by[1], "-days", "2", "-extfile",
+    one = subprocess.run(["openssl", "x509", "-req", "-CA", by[0], "-CAkey", by[1], "-days", str(days), "-extfile",
                           place / "extensions"], input=request, check=True, capture_output=True).stdout
     chain.write_bytes(one + by[0].read_bytes())
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -59,6 +59,9 @@ struct config {
     uint32_t relay_connect_timeout, relay_timeout; /* seconds */
     char relay_source[128];                        /* addresses to send from, or "" */
     char relay_tls_roots[512];                     /* a path, or "" */
+    bool tls_report;                               /* to other domains (RFC 8460) */
+    char tls_report_contact[320];                  /* an address, or "" */
+    uint32_t tls_report_interval;                  /* seconds */
     char smarthost[300], smarthost_user[256], smarthost_password_file[512];
 
     char doctor_peer[300]; /* whose port 25 letterlock doctor tries, or "" */

@@ -22,6 +22,7 @@ static bool valid_path_or_none(const char *s);
 static bool valid_source(const char *s);
 static bool valid_smarthost(const char *s);
 static bool valid_user(const char *s);
+static bool valid_mailbox(const char *s);
 static bool valid_level(const char *s);
 static bool valid_policy(const char *s);
 static bool valid_sts_mode(const char *s);
@@ -191,6 +192,13 @@ const struct config_item config_items[] = {
          "The address to send from; empty: the system's choice. relay.policy has others for single domains of ours."),
     TEXT(relay_tls_roots, START, "/etc/ssl/certs/ca-certificates.crt", valid_path_or_none, "a path, or nothing",
          "Authorities' certificates, PEM, for servers whose own is to be verified (smarthost, tls=verify)."),
+    BOOL(tls_report, LIVE, 1,
+         "Tell other domains once a day how TLS to their servers went, if their DNS asks for it (RFC 8460)."),
+    TEXT(tls_report_contact, LIVE, "", valid_mailbox, "a mail address such as postmaster@example.org, or nothing",
+         "The address that these reports come from, and may be asked at, of a domain whose mail is signed here "
+         "(letterlock dkim). Empty: postmaster at the server's own name."),
+    U32(tls_report_interval, LIVE, 86400, 1, 86400,
+        "Seconds that one report is about: another value than a day is for tests."),
     TEXT(smarthost, LIVE, "", valid_smarthost, "HOST, HOST:PORT, or nothing",
          "Where all mail for others goes; empty: to the servers of each domain."),
     TEXT(smarthost_user, LIVE, "", valid_user, "a name without blanks, or nothing",
@@ -422,6 +430,14 @@ static bool valid_user(const char *s)
         if ((unsigned char)*s <= 0x20 || *s == 0x7f)
             return false;
     return true;
+}
+
+/* Whoever sends mail by it reads the rest of it. */
+static bool valid_mailbox(const char *s)
+{
+    const char *at = strrchr(s, '@');
+
+    return s[0] == '\0' || (at && at > s && valid_user(s) && valid_domain(at + 1));
 }
 
 static bool valid_level(const char *s)

@@ -70,8 +70,9 @@ void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so
  * pipelined before STARTTLS (RFC 3207 section 6). */
 int conn_start_tls(struct conn *c, struct tls_ctx *ctx); /* ERR_CONFLICT: TLS already; ERR_MEMORY */
 /* The client's side of a handshake (server/base/tls_client.h): on_tls when it is complete and verified as `verify`
- * asks, else on_end(CONN_TLS_FAILED), whatever happened, and conn_tls_client_fault. verify is copied. Unread input is
- * discarded. It has 30 s, or conn_set_timeout's where that is less. ERR_CONFLICT, ERR_MEMORY; ERR_FORMAT: no name to
+ * asks, else on_end(CONN_TLS_FAILED), whatever happened, and conn_tls_client_fault. With `look` it is complete whatever
+ * the certificate, and conn_tls_client_fault says in on_tls what there is against that. verify is copied. Unread input
+ * is discarded. It has 30 s, or conn_set_timeout's where that is less. ERR_CONFLICT, ERR_MEMORY; ERR_FORMAT: no name to
  * ask for, or one that none can bear; ERR_UNSUPPORTED, and TLS_CLIENT_FAULT_TLSA: no TLSA record can be used. The
  * connection stands as it was: RFC 7672 section 2.2 wants TLS then with any certificate, TLS_MAY without falling
  * back. */
@@ -91,6 +92,7 @@ enum tls_fault conn_tls_fault(const struct conn *c);
 uint64_t conn_tls_faults(enum tls_fault kind); /* since the start, of all of the process where we were the server */
 
 const struct sockaddr_storage *conn_peer(const struct conn *c);
+void conn_local(const struct conn *c, struct sockaddr_storage *ret); /* our side; AF_UNSPEC: not known */
 /* XCLIENT, PROXY: the owner states who the peer really is. */
 void conn_set_peer(struct conn *c, const struct sockaddr_storage *ss);
 

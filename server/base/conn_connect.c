@@ -42,3 +42,12 @@ struct conn *conn_connect(struct loop *l, const struct sockaddr_storage *to, con
         conn_work_later(c); /* on_end comes from the loop, never from in here */
     return c;
 }
+
+void conn_local(const struct conn *c, struct sockaddr_storage *ret)
+{
+    socklen_t len = sizeof(*ret);
+
+    *ret = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    if (c->fd < 0 || getsockname(c->fd, (struct sockaddr *)ret, &len) != 0)
+        ret->ss_family = AF_UNSPEC;
+}

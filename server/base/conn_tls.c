@@ -52,7 +52,9 @@ int conn_start_tls_client(struct conn *c, const struct tls_verify *verify)
 
 enum tls_client_fault conn_tls_client_fault(const struct conn *c)
 {
-    return (enum tls_client_fault)c->client_fault;
+    const bool stands = !c->ctx && conn_is_tls(c);
+
+    return stands ? tls_client_fault_of(c->ssl) : (enum tls_client_fault)c->client_fault;
 }
 
 bool conn_is_tls(const struct conn *c)

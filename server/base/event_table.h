@@ -77,6 +77,7 @@
     EVENT(queue_damaged, ERROR, 0, NUM(status, STATUS))                                                     \
     EVENT(relay_roots, WARN, 0, NUM(errno, ERRNO))                                                          \
     EVENT(sts_unreachable, INFO, 0, NUM(status, STATUS))                                                    \
+    EVENT(tls_report_lost, INFO, 0, NUM(tries, COUNT) NUM(status, STATUS))                                  \
     EVENT(dkim_unreadable, ERROR, 0, NUM(keys, COUNT))                                                      \
     /* the store */                                                                                         \
     EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \

@@ -134,7 +134,7 @@ static const struct row allowed[] = {
     {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IPV6}, {2, UINT64_MAX, IPV6_MTU}}},
     CALL(shutdown, ALL),
     CALL(accept4, MAIL | WEB),
-    CALL(getsockname, MAIL | FETCHER | WEB),
+    CALL(getsockname, MAIL | RELAY | FETCHER | WEB),
     CALL(getpeername, MAIL | FETCHER | WEB),
     CALL(getsockopt, ALL),
     /* Two options and no more: others load filters or whole protocols into the kernel. */

@@ -227,7 +227,10 @@ static int ask(SSL *ssl, const struct tls_verify *v, enum tls_client_fault *ret_
     switch (v->policy) {
     case TLS_MAY: return OK;
     case TLS_DANE: return ask_dane(ssl, v, ret_fault);
-    case TLS_VERIFY: return ask_chain(ssl, v);
+    case TLS_VERIFY:
+        if (v->look) /* a client verifies all the same, and notes what comes of it */
+            SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+        return ask_chain(ssl, v);
     case TLS_FINGERPRINT: memcpy(a->fingerprint, v->fingerprint, FINGERPRINT_SIZE); return OK;
     }
     return ERR_UNSUPPORTED;
@@ -262,7 +265,7 @@ int tls_client_create(const struct tls_verify *v, int fd, SSL **ret, enum tls_cl
 enum tls_client_fault tls_client_fault_of(const SSL *ssl)
 {
     switch (SSL_get_verify_result(ssl)) {
-    case X509_V_OK: return TLS_CLIENT_FAULT_HANDSHAKE;
+    case X509_V_OK: return SSL_is_init_finished(ssl) ? TLS_CLIENT_FAULT_NONE : TLS_CLIENT_FAULT_HANDSHAKE;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH: return TLS_CLIENT_FAULT_NAME;
     case X509_V_ERR_CERT_HAS_EXPIRED:

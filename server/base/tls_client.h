@@ -36,6 +36,7 @@ struct tls_verify {
     size_t ntlsa;
     const uint8_t *fingerprint; /* 32 octets */
     struct tls_roots *roots;    /* TLS_VERIFY; NULL: none is known */
+    bool look;                  /* TLS_VERIFY: what fails is noted, and nothing ends for it (conn_tls_client_fault) */
 };
 enum tls_client_fault {
     TLS_CLIENT_FAULT_NONE,

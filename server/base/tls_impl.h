@@ -15,7 +15,7 @@ enum tls_fault tls_fault_of_last(void);
 /* A client side for fd. ERR_MEMORY; ERR_FORMAT: a name that none can bear, or no name; ERR_UNSUPPORTED with *ret_fault:
  * none of the TLSA records can be used. */
 int tls_client_create(const struct tls_verify *v, int fd, SSL **ret, enum tls_client_fault *ret_fault);
-enum tls_client_fault tls_client_fault_of(const SSL *ssl); /* of a handshake that has failed */
+enum tls_client_fault tls_client_fault_of(const SSL *ssl); /* of a handshake that is over */
 
 /* What contexts of either side have in common. */
 void tls_set_common(SSL_CTX *ctx);

@@ -90,12 +90,12 @@ void tls_report_read_free(struct tls_report_read *r);
 
 struct tls_report_mail {
     const char *from, *to;  /* addresses */
+    const char *domain;     /* that is reported on */
     const char *submitter;  /* our own domain */
     const char *message_id; /* without its brackets */
     int64_t date;
 };
-/* Appends the whole message, CRLF lines. Of r the first policy's domain is the one that is reported on. Errors as of
- * tls_report_pack. */
+/* Appends the whole message, CRLF lines. Errors as of tls_report_pack. */
 int tls_report_mail_write(const struct tls_report_mail *m, const struct tls_report *r, struct buf *out);
 
 #endif

@@ -220,7 +220,7 @@ static int put_base64(const struct buf *octets, struct buf *out)
 static int put_parts(const struct tls_report_mail *m, const struct tls_report *r, const struct buf *packed,
                      const char *date, const char *boundary, struct buf *out)
 {
-    const char *domain = r->policies[0].domain;
+    const char *domain = m->domain;
     /* TLS may be what does not work there: RFC 8460 section 3, by RFC 8689 section 5. */
     int err =
         buf_printf(out,
@@ -251,8 +251,6 @@ int tls_report_mail_write(const struct tls_report_mail *m, const struct tls_repo
     struct buf packed;
     int err;
 
-    if (r->npolicies == 0 || !r->policies[0].domain)
-        return ERR_FORMAT;
     randombytes_buf(chance, sizeof(chance));
     sodium_bin2hex(boundary, sizeof(boundary), chance, sizeof(chance));
     date_write(m->date, date);

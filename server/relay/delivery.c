@@ -42,6 +42,7 @@ static void on_tls(void *arg)
 
     d->tls = true;
     relay_count(d->relay, COUNT_TLS);
+    delivery_tally(d, TLS_REPORT_OTHER, d->looked ? conn_tls_client_fault(d->conn) : TLS_CLIENT_FAULT_NONE);
     delivery_deadline(d, UINT64_C(1000) * d->relay->config.relay_timeout);
     smtp_client_tls_started(d->client);
     delivery_talk(d);
@@ -54,6 +55,7 @@ static void on_end(void *arg, enum conn_end why)
 
     if (why == CONN_TLS_FAILED && !d->tls && !d->answered && d->t) {
         relay_count(d->relay, COUNT_TLS_FAILED);
+        delivery_tally(d, TLS_REPORT_OTHER, conn_tls_client_fault(d->conn));
         if (delivery_demand(d) == TRUST_ANY) { /* RFC 7435: no worse than without the offer */
             delivery_without_tls(d);
             return;

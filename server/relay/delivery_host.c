@@ -37,6 +37,13 @@ void delivery_say_all(struct delivery *d, const struct outcome *o)
     attempt_say_all(d->t, o, delivery_host(d), delivery_proof(d));
 }
 
+void delivery_tally(struct delivery *d, enum tls_report_result result, enum tls_client_fault fault)
+{
+    if (!d->tallied)
+        tally_connection(d->relay, d->route, d->host, d->conn, result, fault);
+    d->tallied = true;
+}
+
 static void on_deadline(struct idle *i)
 {
     struct delivery *d = (struct delivery *)((char *)i - offsetof(struct delivery, deadline));
@@ -79,7 +86,7 @@ static void disconnect(struct delivery *d)
     smtp_client_destroy(d->client);
     d->conn = NULL;
     d->client = NULL;
-    d->tls = d->greeted = d->logged_in = d->answered = false;
+    d->tls = d->tallied = d->greeted = d->logged_in = d->answered = false;
     d->since_ms = 0;
 }
 

@@ -7,6 +7,7 @@
 #include "server/proto/smtp_client.h"
 #include "server/relay/attempt.h"
 #include "server/relay/delivery.h"
+#include "server/relay/tally.h"
 
 struct delivery {
     TAILQ_ENTRY(delivery) in_relay;
@@ -28,6 +29,8 @@ struct delivery {
     struct idle deadline;
     uint64_t since_ms; /* the connection was begun */
     bool tls, no_tls;  /* it stands; it was tried with this host and failed */
+    bool looked;       /* at the certificate, whatever it is */
+    bool tallied;      /* how its TLS went */
     bool greeted, logged_in, answered /* MAIL was */;
     uint32_t done;
 
@@ -65,6 +68,8 @@ void delivery_settled(struct delivery *d);
 void delivery_lost(struct delivery *d, const struct outcome *o, enum place_end how);
 void delivery_leave_content(struct delivery *d);
 void delivery_flush(struct delivery *d);
+/* How TLS went over this connection: once for each (server/relay/tally.h). */
+void delivery_tally(struct delivery *d, enum tls_report_result result, enum tls_client_fault fault);
 const char *delivery_host(const struct delivery *d);
 enum trust_demand delivery_demand(const struct delivery *d);        /* of its host */
 enum queue_proof delivery_proof(const struct delivery *d);          /* of its connection */

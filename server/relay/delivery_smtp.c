@@ -56,6 +56,8 @@ static enum next on_ready(struct delivery *d, const struct smtp_client_event *e)
         smtp_client_start_tls(d->client);
         return NEXT_GO_ON;
     }
+    if (!d->tls && !offered)
+        delivery_tally(d, TLS_REPORT_STARTTLS_NOT_SUPPORTED, TLS_CLIENT_FAULT_NONE);
     if (!d->tls && delivery_demand(d) != TRUST_ANY)
         return next_host(d, OBSTACLE_TLS);
     if (d->route->login && !d->logged_in)
@@ -74,9 +76,14 @@ static void fill_verify(const struct delivery *d, struct tls_tlsa *tlsa, struct 
     const struct route *r = d->route;
     const struct route_name *n = &r->names[r->hosts[d->host].name];
     const bool dane = n->demand == TRUST_DANE;
+    /* RFC 8461 section 5: in mode `testing` what would fail is told, and nothing does. */
+    const bool look =
+        (n->demand == TRUST_ANY || n->demand == TRUST_ENCRYPT) && r->sts == TRUST_STS_TESTING && d->relay->roots;
+    const bool by_policy = n->demand == TRUST_STS || look;
     size_t names = 0;
 
-    *v = (struct tls_verify){.policy = policies[n->demand],
+    *v = (struct tls_verify){.policy = look ? TLS_VERIFY : policies[n->demand],
+                             .look = look,
                              .sni = dane ? n->base : n->name, /* RFC 7672 section 8.1 */
                              .fingerprint = r->fingerprint,
                              .roots = d->relay->roots,
@@ -89,9 +96,9 @@ static void fill_verify(const struct delivery *d, struct tls_tlsa *tlsa, struct 
         v->names[names++] = n->base;
     /* The domain was asked for, so its own name is right; a host's is if nobody could have slipped it in (RFC 7672
      * section 3.2.2). With MTA-STS it is the host's, which the policy names (RFC 8461 section 4.1). */
-    if (n->demand != TRUST_STS && r->domain[0])
+    if (!by_policy && r->domain[0])
         v->names[names++] = r->domain;
-    if (n->secure || n->demand == TRUST_STS)
+    if (n->secure || by_policy)
         v->names[names++] = n->name;
 }
 
@@ -101,15 +108,20 @@ static enum next on_start_tls(struct delivery *d, const struct smtp_client_event
     struct tls_verify v;
 
     fill_verify(d, tlsa, &v);
+    d->looked = v.look;
     idle_cancel(&d->deadline);
-    if (conn_start_tls_client(d->conn, &v) != OK)
+    if (conn_start_tls_client(d->conn, &v) != OK) {
+        if (conn_tls_client_fault(d->conn) == TLS_CLIENT_FAULT_TLSA)
+            delivery_tally(d, TLS_REPORT_TLSA_INVALID, TLS_CLIENT_FAULT_NONE);
         return next_host(d, OBSTACLE_TLS);
+    }
     return NEXT_LEAVE; /* on_tls or on_end */
 }
 
 static enum next on_no_tls(struct delivery *d, const struct smtp_client_event *e)
 {
     d->no_tls = true;
+    delivery_tally(d, TLS_REPORT_STARTTLS_NOT_SUPPORTED, TLS_CLIENT_FAULT_NONE);
     return on_ready(d, e);
 }
 

@@ -1,16 +1,15 @@
 #include "server/relay/inside.h"
 
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "server/core/error.h"
 #include "server/queue/internal.h"
 #include "server/relay/attempt.h"
 #include "server/relay/dsn.h"
+#include "server/relay/mail_fd.h"
 
 enum { HAND_MAX = 1024, LATER_S = 30 };
 _Static_assert((int)JOB_RECIPIENTS_MAX == (int)QUEUE_REPORT_MAX, "what fails together is told together");
@@ -45,34 +44,6 @@ static void put_off(struct inside *i)
     attempt_abandon(t, relay_now() + wait);
 }
 
-/* ---- a message as a sealed memfd ---- */
-
-static int write_all(int fd, const struct secmem_msg *m)
-{
-    for (const struct secmem_chunk *c = m->first; c; c = c->next)
-        for (size_t done = 0; done < c->len;) {
-            ssize_t n = write(fd, c->data + done, c->len - done);
-            if (n <= 0)
-                return ERR_MEMORY;
-            done += (size_t)n;
-        }
-    return OK;
-}
-
-static int seal(const struct secmem_msg *m, int *ret_fd)
-{
-    int fd = memfd_create("mail", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int err = fd < 0 ? ERR_MEMORY : write_all(fd, m);
-
-    if (err == OK && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
-        err = ERR_IO;
-    if (err == OK)
-        *ret_fd = fd;
-    else if (fd >= 0)
-        close(fd);
-    return err;
-}
-
 /* ---- handing over ---- */
 
 /* Of the same numbers for the same reason it is always the same: what is handed over again is a duplicate. */
@@ -100,7 +71,7 @@ static int hand_over(struct inside *i, const struct internal_deliver *d, const s
 {
     uint8_t payload[HAND_MAX];
     struct pack p;
-    int fd = -1, err = seal(m, &fd);
+    int fd = -1, err = mail_fd_make(m, &fd);
 
     if (err != OK)
         return err;

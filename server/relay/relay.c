@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "server/relay/tally.h"
+
 enum { UNWRITTEN_MAX = 512 /* outcomes that wait for the vault: past it nothing new is begun */ };
 
 uint64_t relay_now(void)
@@ -22,7 +24,7 @@ bool relay_has(const struct relay *r, uint64_t id)
 
 void relay_stopped(struct relay *r)
 {
-    if (r->stopping && !r->ndeliveries && !r->unwritten)
+    if (r->stopping && !r->ndeliveries && !r->unwritten && (!r->tallies || tallies_end(r->tallies)))
         loop_stop(r->loop);
 }
 

@@ -28,6 +28,8 @@ enum { RELAY_DEAD_HOSTS = 1024 };
 
 struct changes;
 struct delivery;
+struct tallies;
+struct tls_reports;
 TAILQ_HEAD(deliveries, delivery);
 
 struct relay {
@@ -41,6 +43,8 @@ struct relay {
     struct fetch *fetch;
     struct sts *sts;
     struct sts_kept *sts_kept;
+    struct tallies *tallies; /* of TLS; NULL in tests */
+    struct tls_reports *tls_reports;
     struct tls_roots *roots; /* or NULL */
     struct relay_policy *policy;
     struct relay_source source; /* of domains that have none of their own */

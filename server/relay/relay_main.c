@@ -17,6 +17,8 @@
 #include "server/relay/relay.h"
 #include "server/relay/sts_kept.h"
 #include "server/relay/suppress.h"
+#include "server/relay/tally.h"
+#include "server/relay/tls_reports.h"
 
 enum {
     BEGIN_MAX = 64, /* jobs that are begun in one turn */
@@ -132,11 +134,15 @@ static void use_config(const struct config *c)
                                 .policy = r->policy,
                                 .own_name = r->config.domain,
                                 .port = (uint16_t)c->relay_port,
-                                .smarthost_login = c->smarthost_user[0]};
+                                .smarthost_login = c->smarthost_user[0],
+                                .unused = tally_unused,
+                                .arg = r};
     if (c->relay_source[0])
         (void)relay_source_parse(c->relay_source, &r->source); /* the configuration has checked it */
     if (c->smarthost[0])
         (void)relay_host_parse(c->smarthost, &r->router.smarthost);
+    if (r->tallies)
+        tallies_limit(r->tallies, c->tls_report ? c->tls_report_interval : 0);
     if (r->schedule)
         schedule_limit(r->schedule, &l);
     else
@@ -273,6 +279,11 @@ static int enter(struct role_start *start)
     return sandbox_enter_role(ROLE_RELAY, &p);
 }
 
+static void wake(void *arg)
+{
+    relay_wake(arg);
+}
+
 static int make(const struct role_start *start)
 {
     static const struct ask_params ingest = {.peer = ROLE_INGEST,
@@ -297,14 +308,19 @@ static int make(const struct role_start *start)
     r->sts_kept = r->vault ? sts_kept_create(r->loop, r->view, r->vault, relay_now) : NULL;
     shelf = (struct sts_shelf){sts_kept_read, sts_kept_write, r->sts_kept};
     r->sts = sts_create(r->loop, r->dns, r->fetch, relay_now, &shelf);
+    r->tallies = r->vault
+                     ? tallies_create(r->loop, r->view, r->vault, relay_now, &r->counters[COUNT_TALLIES_LOST], wake, r)
+                     : NULL;
     r->ingest = ask_create(r->loop, &ingest);
     r->dkim = dkim_keys_create(r->view);
     r->due = timer_create_in(r->loop, on_due, r);
     r->prune = timer_create_in(r->loop, suppress_prune, r);
     grace = timer_create_in(r->loop, on_grace, NULL);
     use_config(&start->config);
-    if (!r->vault || !r->dns || !r->fetch || !r->sts || !r->sts_kept || !r->dkim || !r->ingest || !r->due ||
-        !r->prune || !grace || !r->schedule)
+    if (!r->vault || !r->dns || !r->fetch || !r->sts || !r->sts_kept || !r->tallies || !r->dkim || !r->ingest ||
+        !r->due || !r->prune || !grace || !r->schedule)
+        return ERR_MEMORY;
+    if (r->instance == 0 && !(r->tls_reports = tls_reports_create(r)))
         return ERR_MEMORY;
     return changes_create(r);
 }
@@ -341,6 +357,8 @@ static void end(void)
     timer_destroy(r->due);
     timer_destroy(r->prune);
     timer_destroy(grace);
+    tls_reports_destroy(r->tls_reports);
+    tallies_destroy(r->tallies);
     ask_destroy(r->ingest);
     sts_destroy(r->sts);
     sts_kept_destroy(r->sts_kept);

@@ -118,6 +118,7 @@ struct found {
     uint8_t v4[ROUTE_ADDRESSES_MAX][4], v6[ROUTE_ADDRESSES_MAX][16];
     bool unknown;  /* some question about it had no answer */
     bool insecure; /* its addresses */
+    bool bogus;    /* its TLSA records */
     unsigned pending;
     char canonical[DNS_NAME_MAX + 1];
     enum trust_dane dane;
@@ -130,11 +131,9 @@ struct route_op {
     struct defer now;
     uint32_t pending;
     uint16_t port;
-    enum queue_tls wish;
     enum obstacle why;
     struct sts_question *sts;
-    bool has_policy;
-    struct mta_sts_policy policy; /* of the domain */
+    struct mta_sts_policy policy; /* of the domain, if route.sts says that there is one */
     struct lookup mx, lookups[ROUTE_NAMES_MAX][3];
     struct found found[ROUTE_NAMES_MAX];
     struct route route;
@@ -161,15 +160,36 @@ static void add_host(struct route_op *op, uint8_t name, bool six, const uint8_t 
 
 static enum trust_demand demand_of(const struct route_op *op, enum trust_dane dane, enum trust_sts sts)
 {
-    return trust_demand(&(struct trust_facts){.mail = op->wish, .word = op->route.word, .dane = dane, .sts = sts});
+    return trust_demand(
+        &(struct trust_facts){.mail = op->route.wish, .word = op->route.word, .dane = dane, .sts = sts});
 }
 
-static enum trust_sts sts_of(const struct route_op *op, const char *name)
+static enum trust_sts sts_of(const struct route_op *op, const struct route_name *n)
 {
-    return !op->has_policy                      ? TRUST_STS_NONE
-           : op->policy.mode == MTA_STS_TESTING ? TRUST_STS_TESTING
-           : mta_sts_fits(&op->policy, name)    ? TRUST_STS_ENFORCE
-                                                : TRUST_STS_OTHER;
+    return op->route.sts == TRUST_STS_ENFORCE && !n->in_policy ? TRUST_STS_OTHER : op->route.sts;
+}
+
+/* As its page has them (RFC 8461 section 3.2), one a line; those that find no room are left out. */
+static void keep_policy(struct route *r, const struct mta_sts_policy *p)
+{
+    char *text = (char *)r->octets + r->noctets;
+    size_t len = (size_t)snprintf(text, ROUTE_STS_OCTETS, "version: STSv1\nmode: %s\nmax_age: %u\n",
+                                  p->mode == MTA_STS_TESTING ? "testing" : "enforce", (unsigned)p->max_age);
+
+    for (size_t at = 0; at < p->mx_len; at += strlen(p->mx + at) + 1)
+        if (len + strlen(p->mx + at) + sizeof("mx: \n") <= ROUTE_STS_OCTETS)
+            len += (size_t)sprintf(text + len, "mx: %s\n", p->mx + at);
+    r->sts_at = (uint16_t)r->noctets;
+    r->sts_len = (uint16_t)len;
+    r->noctets += (uint32_t)len;
+}
+
+static void judge_host(struct route_op *op, struct route_name *n, const struct found *f)
+{
+    n->dane = f->dane;
+    n->bogus = f->bogus;
+    n->in_policy = op->route.sts != TRUST_STS_NONE && mta_sts_fits(&op->policy, n->name);
+    n->demand = demand_of(op, f->dane, sts_of(op, n));
 }
 
 /* What keeps us from a host that has addresses: what may pass before what stays. */
@@ -186,14 +206,19 @@ static void finish(void *arg)
     struct route *r = &op->route;
     enum obstacle why = OBSTACLE_NO_ADDRESS;
 
+    if (r->sts != TRUST_STS_NONE)
+        keep_policy(r, &op->policy);
     for (uint8_t i = 0; i < r->nnames; i++) {
         const struct found *f = &op->found[i];
-        r->names[i].demand = demand_of(op, f->dane, sts_of(op, r->names[i].name));
+        judge_host(op, &r->names[i], f);
         if (f->unknown)
             why = OBSTACLE_NAMES;
         if (!trust_usable(r->names[i].demand)) {
-            if (f->n4 + f->n6)
-                why = worse(why, trust_obstacle(r->names[i].demand));
+            if (f->n4 + f->n6 == 0)
+                continue;
+            why = worse(why, trust_obstacle(r->names[i].demand));
+            if (op->router->unused)
+                op->router->unused(op->router->arg, r, i);
             continue;
         }
         for (uint32_t k = 0; k < f->n6; k++)
@@ -230,7 +255,7 @@ static bool tlsa_usable(const struct dns_record *v)
 /* One that finds no room is a certificate that cannot be proved, and no reason to ask for less. */
 static void keep_tlsa(struct route *r, struct route_name *n, const struct dns_record *v)
 {
-    if (n->ntlsa == ROUTE_TLSA_MAX || v->data.len > ROUTE_TLSA_OCTETS - r->noctets)
+    if (n->ntlsa == ROUTE_TLSA_MAX || r->noctets + v->data.len > ROUTE_TLSA_OCTETS)
         return;
     n->tlsa[n->ntlsa++] =
         (struct route_tlsa){v->usage, v->selector, v->matching, (uint16_t)r->noctets, (uint16_t)v->data.len};
@@ -302,6 +327,7 @@ static void on_tlsa(struct lookup *l, int err, const struct dns_answer *a)
     struct found *f = &op->found[l->name];
 
     f->dane = err == OK ? read_tlsa(&op->route, n, a) : TRUST_DANE_UNKNOWN;
+    f->bogus = err == ERR_CRYPTO;
     /* RFC 7672 section 2.2.3: an alias's own name comes second. */
     if (f->dane == TRUST_DANE_NONE && strcmp(n->base, n->name) != 0)
         ask_tlsa(op, l->name, n->name);
@@ -447,14 +473,16 @@ static void use_route(struct route_op *op, const struct relay_route *r)
     ask_addresses(op);
 }
 
-static void on_policy(void *arg, const struct mta_sts_policy *p)
+static void on_policy(void *arg, const struct mta_sts_policy *p, enum sts_fault fault)
 {
     struct route_op *op = arg;
 
     op->sts = NULL;
-    op->has_policy = p != NULL;
-    if (p)
+    op->route.sts_fault = fault;
+    if (p) {
         op->policy = *p;
+        op->route.sts = p->mode == MTA_STS_TESTING ? TRUST_STS_TESTING : TRUST_STS_ENFORCE;
+    }
     if (--op->pending == 0)
         done(op, OBSTACLES);
 }
@@ -466,6 +494,7 @@ static void ask_domain(struct route_op *op)
     const bool sts =
         demand_of(op, TRUST_DANE_NONE, TRUST_STS_ENFORCE) != demand_of(op, TRUST_DANE_NONE, TRUST_STS_NONE);
 
+    op->route.own = true;
     op->mx = (struct lookup){.op = op, .type = DNS_MX};
     if (dns_ask(r->dns, DNS_MX, op->route.domain, on_mx, &op->mx, &op->mx.question) != OK) {
         done(op, OBSTACLE_NAMES);
@@ -523,7 +552,7 @@ int route_find(struct loop *l, const struct router *r, const char *destination, 
     if (!op)
         return ERR_MEMORY;
     *op = (struct route_op){.loop = l, .router = r, .fn = fn, .arg = arg, .port = r->port, .why = OBSTACLES};
-    route_destination_parts(destination, op->route.domain, sender, &op->wish);
+    route_destination_parts(destination, op->route.domain, sender, &op->route.wish);
     begin(op);
     *ret = op;
     return OK;

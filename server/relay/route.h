@@ -18,6 +18,7 @@ enum {
     ROUTE_HOSTS_MAX = ROUTE_NAMES_MAX * 2 * ROUTE_ADDRESSES_MAX,
     ROUTE_TLSA_MAX = 12,      /* of a name: those that can be used */
     ROUTE_TLSA_OCTETS = 8192, /* of all names' */
+    ROUTE_STS_OCTETS = 640,   /* of the policy's text */
 };
 
 struct route_tlsa {
@@ -29,6 +30,9 @@ struct route_name {
     char name[DNS_NAME_MAX + 1];
     bool secure; /* how we came to it: by DNSSEC, or by the operator's word */
     enum trust_demand demand;
+    enum trust_dane dane;        /* what DNSSEC says of it */
+    bool bogus;                  /* UNKNOWN, since what came was bogus */
+    bool in_policy;              /* it is one of those that the MTA-STS policy names */
     char base[DNS_NAME_MAX + 1]; /* whose TLSA records these are (RFC 7672 section 2.2.3) */
     struct route_tlsa tlsa[ROUTE_TLSA_MAX];
     uint32_t ntlsa;
@@ -41,13 +45,18 @@ struct route {
     char domain[DNS_NAME_MAX + 1]; /* "": the smarthost */
     enum trust_word word;
     uint8_t fingerprint[32];
-    bool login; /* it is the smarthost, which has a user for us */
+    bool login;               /* it is the smarthost, which has a user for us */
+    bool own;                 /* the domain's own servers, as DNS has them */
+    enum queue_tls wish;      /* of those whose mail it is */
+    enum trust_sts sts;       /* NONE, TESTING, ENFORCE: the domain's policy, of these octets */
+    enum sts_fault sts_fault; /* why it has none */
+    uint16_t sts_at, sts_len;
     uint32_t nnames, nhosts;
     struct route_name names[ROUTE_NAMES_MAX];
     struct route_host
         hosts[ROUTE_HOSTS_MAX]; /* in the order in which they are tried; none that is not to be used now */
     uint32_t noctets;
-    uint8_t octets[ROUTE_TLSA_OCTETS]; /* the last: a copy has no more of them than it needs */
+    uint8_t octets[ROUTE_TLSA_OCTETS + ROUTE_STS_OCTETS]; /* the last: a copy has no more of them than it needs */
 };
 struct route *route_copy(const struct route *r); /* for free(); NULL: no memory */
 
@@ -60,6 +69,9 @@ struct router {
     bool smarthost_login;
     const char *own_name;
     uint16_t port;
+    /* Of a host that is not used, though it has addresses: by its number. NULL: nobody asks. */
+    void (*unused)(void *arg, const struct route *r, uint32_t name);
+    void *arg;
 };
 
 /* Under which name a domain's mail is scheduled: all that takes the same way is one destination. A wish about TLS, and

@@ -28,6 +28,7 @@ struct known {
     char next[MTA_STS_ID_MAX + 1];      /* of the page that is fetched */
     uint64_t fetched, expires, refresh; /* of the policy, seconds since 1970 */
     uint64_t look, fetch;               /* not before */
+    enum sts_fault fault;               /* of the last fetch */
     char name[];
 };
 struct sts {
@@ -118,7 +119,10 @@ static void answer(void *arg)
 
     while ((q = TAILQ_FIRST(&d->questions))) {
         TAILQ_REMOVE(&d->questions, q, in_domain);
-        q->fn(q->arg, lives(d) && d->policy->mode != MTA_STS_NONE ? d->policy : NULL);
+        if (lives(d))
+            q->fn(q->arg, d->policy->mode != MTA_STS_NONE ? d->policy : NULL, STS_FAULT_NONE);
+        else
+            q->fn(q->arg, NULL, d->fault);
         free(q);
     }
 }
@@ -183,6 +187,8 @@ static int keep(struct known *d, const struct fetch_answer *a)
 
     if (err == OK)
         write_kept(d, a->body);
+    if (a->status == 200 && (err == ERR_FORMAT || err == ERR_LIMIT))
+        d->fault = STS_FAULT_INVALID;
     return err;
 }
 
@@ -191,8 +197,11 @@ static void on_page(void *arg, int err, const struct fetch_answer *a)
     struct known *d = arg;
 
     d->page = NULL;
+    d->fault = err == OK ? STS_FAULT_NONE : err == ERR_CRYPTO ? STS_FAULT_WEBPKI : STS_FAULT_FETCH;
     if (err == OK)
         err = keep(d, a);
+    if (err != OK && d->fault == STS_FAULT_NONE)
+        d->fault = STS_FAULT_FETCH;
     if (err != OK) {
         d->fetch = d->sts->now() + STS_FETCH_AGAIN;
         log_event(sts_unreachable, err);
@@ -231,11 +240,14 @@ static void on_record(void *arg, int err, const struct dns_answer *a)
     struct known *d = arg;
     const uint64_t now = d->sts->now();
     const uint32_t ttl = err == OK ? a->ttl : 0;
+    const bool says = err == OK && record_id(a, d->next);
     bool same;
 
     d->record = NULL;
     d->look = now + (ttl < STS_LOOK_MIN ? STS_LOOK_MIN : ttl > STS_LOOK_MAX ? STS_LOOK_MAX : ttl);
-    if (err != OK || !record_id(a, d->next) || d->page) {
+    if (err == OK && !says)
+        d->fault = STS_FAULT_NONE; /* not any more */
+    if (!says || d->page) {
         answer_soon(d);
         return;
     }

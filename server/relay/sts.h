@@ -30,8 +30,15 @@ struct sts *sts_create(struct loop *l, struct dns *dns, struct fetch *fetch, uin
                        const struct sts_shelf *shelf); /* NULL: memory */
 void sts_destroy(struct sts *s);                       /* nobody is called; NULL is allowed */
 
+/* Why a domain that says that it has a policy has none that counts. */
+enum sts_fault {
+    STS_FAULT_NONE,
+    STS_FAULT_FETCH,   /* its page could not be had */
+    STS_FAULT_WEBPKI,  /* nor its server be believed */
+    STS_FAULT_INVALID, /* it is none */
+};
 /* Called once, from the loop, never from sts_find. p: valid during the call; NULL: the domain has none that counts. */
-typedef void sts_fn(void *arg, const struct mta_sts_policy *p);
+typedef void sts_fn(void *arg, const struct mta_sts_policy *p, enum sts_fault fault);
 struct sts_question;
 int sts_find(struct sts *s, const char *domain, sts_fn *fn, void *arg, struct sts_question **ret); /* ERR_MEMORY */
 void sts_cancel(struct sts_question *q);

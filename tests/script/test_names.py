@@ -21,7 +21,8 @@ PREFIXES = {
     "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "internal_", "ingest_"),
     "server/relay/librelay.a": (
         "relay_", "attempt_", "changes_", "delivery_", "destination_", "dsn_", "inside_", "opened_", "outcome_",
-        "report_", "route_", "schedule_", "sts_", "suppress_", "table_", "trust_"),
+        "mail_fd_", "report_", "route_", "schedule_", "sts_", "suppress_", "table_", "tallies_", "tally_",
+        "tls_reports_", "trust_"),
     "server/dns/libdns.a": ("dns_",),
     "server/doctor/libdoctor.a": ("doctor_", "chain_", "spf_", "visit_", "zone_"),
     "server/resolver/libresolver.a": ("resolver_", "answer_", "asker_", "lookups_", "upstream_"),

@@ -9,10 +9,14 @@
 #include "server/base/ipc.h"
 #include "server/core/error.h"
 #include "server/format/parcel.h"
+#include "server/mail/address.h"
+#include "server/queue/enqueue.h"
 #include "server/queue/internal.h"
+#include "store/blob.h"
 
 enum {
     WAITING_MAX = 64,           /* of one channel; each holds a descriptor */
+    REPORT_LIFETIME = 86400,    /* RFC 8460 section 5.5 */
     MORE_THAN_A_MAIL = 1 << 20, /* a DSN has what it gives back, and says why */
 };
 
@@ -20,6 +24,7 @@ struct job {
     struct job *next;
     struct internal *i;
     uint64_t id; /* of the question */
+    bool queue;  /* it is for somebody elsewhere */
     int fd;
     uint8_t delivery[RECORD_HASH_SIZE];
     char from[ADDRESS_MAX], to[ADDRESS_MAX], primary[ADDRESS_MAX];
@@ -37,6 +42,7 @@ struct internal {
     struct parcel mail; /* of the first */
     struct iovec piece;
     struct deposit *deposit;
+    struct enqueue *enqueue;
     struct defer turn;
     struct idle stall;
 };
@@ -71,6 +77,7 @@ static void finish(struct internal *i, int status)
     parcel_close(&i->mail);
     i->mail = (struct parcel){0};
     i->deposit = NULL;
+    i->enqueue = NULL;
     i->busy = false;
     i->first = j->next;
     if (!i->first)
@@ -108,7 +115,10 @@ static void stalled(struct idle *idle)
 {
     struct internal *i = (struct internal *)((char *)idle - offsetof(struct internal, stall));
 
-    deposit_cancel(i->deposit);
+    if (i->deposit)
+        deposit_cancel(i->deposit);
+    if (i->enqueue)
+        enqueue_cancel(i->enqueue);
     finish(i, ERR_TIMEOUT);
 }
 
@@ -131,19 +141,16 @@ static int look_up(void *arg, struct view *v)
     return OK;
 }
 
-static int start(struct internal *i, struct job *j)
+static int deliver(struct internal *i, struct job *j)
 {
     static const struct deposit_hooks hooks = {.sealed = sealed, .done = deposited};
     const uint64_t now = (uint64_t)time(NULL);
     struct ingest *in = i->in;
-    int err = parcel_open_plain(j->fd, in->config.message_max + MORE_THAN_A_MAIL, &i->mail);
+    int err = view_run(in->view, look_up, j);
 
-    if (err == OK)
-        err = view_run(in->view, look_up, j);
     if (err != OK)
         return err;
     sealer_keep_seen(in->depositor.sealer);
-    i->piece = (struct iovec){(void *)(uintptr_t)i->mail.map, i->mail.map_len};
     struct deposit_request q = {
         .seal = {.account = j->account,
                  .primary = j->primary,
@@ -161,6 +168,84 @@ static int start(struct internal *i, struct job *j)
     memcpy(q.store.deliver.delivery, j->delivery, sizeof(j->delivery));
     idle_set(in->loop, &i->stall, in->stall_ms, stalled);
     return deposit_start(&in->depositor, &q, &hooks, i, &i->deposit);
+}
+
+/* ---- into the queue ---- */
+
+static void queued(void *arg, int status, uint64_t id, enum sending_verdict verdict)
+{
+    struct internal *i = arg;
+
+    if (status == OK && verdict == SENDING_TAKEN)
+        count(i->in, COUNT_QUEUED);
+    finish(i, status);
+}
+
+static void queue_sealed(void *arg)
+{
+    struct internal *i = arg;
+
+    idle_touch(i->in->loop, &i->stall);
+}
+
+static int is_here(void *arg, struct view *v)
+{
+    struct job *j = arg;
+    struct schema_address to;
+
+    return view_route(v, j->to, strlen(j->to), &to);
+}
+
+/* A domain that is ours takes it as it takes what is held for people here. */
+static int describe(struct internal *i, struct job *j, struct enqueue_request *q, struct queue_recipient *to)
+{
+    const uint64_t now = (uint64_t)time(NULL);
+    const char *at = strrchr(j->to, '@');
+    char domain[DOMAIN_CAP];
+    int err = at ? address_domain_normalize(at + 1, strlen(at + 1), domain) : ERR_FORMAT;
+
+    if (err == OK)
+        err = view_run(i->in->view, is_here, j);
+    if (err != OK && err != ERR_DENIED)
+        return err;
+    *to = (struct queue_recipient){.state = QUEUE_QUEUED, .local = err == OK, .notify = SMTP_NOTIFY_NEVER};
+    memcpy(to->to, j->to, sizeof(to->to));
+    *q = (struct enqueue_request){.envelope = {.queued_at = now,
+                                               .expires = now + REPORT_LIFETIME,
+                                               .tls = QUEUE_TLS_OPTIONAL},
+                                  .recipients = to,
+                                  .n = 1,
+                                  .mail = &i->piece,
+                                  .mail_n = 1};
+    memcpy(&q->envelope.id, j->delivery, sizeof(q->envelope.id));
+    q->envelope.id = q->envelope.id % (BLOB_ID_MAX - 1) + 1;
+    memcpy(q->envelope.from, j->from, sizeof(q->envelope.from));
+    return OK;
+}
+
+static int enqueue(struct internal *i, struct job *j)
+{
+    static const struct enqueue_hooks hooks = {.sealed = queue_sealed, .done = queued};
+    struct queue_recipient to;
+    struct enqueue_request q;
+    int err = i->in->enqueuer ? describe(i, j, &q, &to) : ERR_UNSUPPORTED;
+
+    if (err != OK)
+        return err;
+    idle_set(i->in->loop, &i->stall, i->in->stall_ms, stalled);
+    return enqueue_start(i->in->enqueuer, &q, &hooks, i, &i->enqueue);
+}
+
+/* ---- turns ---- */
+
+static int start(struct internal *i, struct job *j)
+{
+    int err = parcel_open_plain(j->fd, i->in->config.message_max + MORE_THAN_A_MAIL, &i->mail);
+
+    if (err != OK)
+        return err;
+    i->piece = (struct iovec){(void *)(uintptr_t)i->mail.map, i->mail.map_len};
+    return j->queue ? enqueue(i, j) : deliver(i, j);
 }
 
 static void take_turn(void *arg)
@@ -186,7 +271,8 @@ static int on_message(void *arg, struct ipc_msg *m)
     struct job *j;
 
     unpack_init(&u, m->payload.data, m->payload.len);
-    if (m->type != INTERNAL_DELIVER || m->nfds != 1 || internal_deliver_unpack(&u, &d) != OK)
+    if ((m->type != INTERNAL_DELIVER && m->type != INTERNAL_QUEUE) || m->nfds != 1 ||
+        internal_deliver_unpack(&u, &d) != OK)
         return ERR_FORMAT;
     if (i->waiting == WAITING_MAX || !(j = calloc(1, sizeof(*j)))) {
         reply(i, m->id, i->waiting == WAITING_MAX ? ERR_FULL : ERR_MEMORY);
@@ -194,6 +280,7 @@ static int on_message(void *arg, struct ipc_msg *m)
     }
     j->i = i;
     j->id = m->id;
+    j->queue = m->type == INTERNAL_QUEUE;
     j->fd = m->fds[0];
     m->fds[0] = -1;
     memcpy(j->delivery, d.delivery, sizeof(j->delivery));
@@ -213,6 +300,8 @@ static void destroy(struct internal *i)
     idle_cancel(&i->stall);
     if (i->deposit)
         deposit_cancel(i->deposit);
+    if (i->enqueue)
+        enqueue_cancel(i->enqueue);
     parcel_close(&i->mail);
     while (i->first) {
         struct job *j = i->first;

@@ -194,7 +194,7 @@ static void test_hostile(void **state)
     pack_str(&p, "");
     pack_str(&p, "alice@example.org");
     raw(INTERNAL_DELIVER, out, p.len, -1, 0);
-    raw(INTERNAL_DELIVER + 1, out, p.len, fd = memfd(mail, sizeof(mail), SEALS), 1);
+    raw(INTERNAL_QUEUE + 1, out, p.len, fd = memfd(mail, sizeof(mail), SEALS), 1);
     raw(INTERNAL_DELIVER, out, p.len + 1, fd = memfd(mail, sizeof(mail), SEALS), 1);
     memcpy(out + RECORD_HASH_SIZE + 4, "\0\0\0\3a\0b", 7); /* a NUL inside */
     raw(INTERNAL_DELIVER, out, p.len, fd = memfd(mail, sizeof(mail), SEALS), 1);

@@ -271,6 +271,7 @@ static void mail(void **state)
 {
     const struct tls_report mine = ours();
     const struct tls_report_mail m = {.from = "postmaster@example.org",
+                                      .domain = "example.net",
                                       .to = "reports@example.net",
                                       .submitter = "mail.example.org",
                                       .message_id = "1@mail.example.org",

@@ -89,7 +89,7 @@ static const struct sts_shelf shelf = {shelf_read, shelf_write, NULL};
 static unsigned heard;
 static char first_mx[16];
 
-static void on_policy(void *arg, const struct mta_sts_policy *p)
+static void on_policy(void *arg, const struct mta_sts_policy *p, enum sts_fault fault)
 {
     heard++;
     snprintf(first_mx, sizeof(first_mx), "%.15s", p ? p->mx : "none");
