@@ -20,9 +20,10 @@ enum {
     HOUR = 3600,
     ROUND_MS = 1000, /* between two turns of one walk over all records */
     SOON_MS = 10,
-    TRIES_MAX = 8, /* at one record, if others write it too */
-    SPREAD = 6,    /* parts of a period: up to one of them a report waits (section 4.1: four hours of a day) */
-    FIRST = 96,    /* likewise, until a second try; each further one waits twice as long */
+    TRIES_MAX = 8,  /* at one record, if others write it too */
+    SPREAD = 6,     /* parts of a period: up to one of them a report waits (section 4.1: four hours of a day) */
+    FIRST = 96,     /* likewise, until a second try; each further one waits twice as long */
+    GRACE_S = 3600, /* beyond all that */
 };
 
 /* What is written of a record. */
@@ -341,7 +342,13 @@ static void end(struct work *w)
     look_soon(w->all);
 }
 
-/* All have had their turn. Those that failed for now have another one, for as long as a period (section 5.5: a day). */
+/* Section 5.5: for a day from the first one on. */
+static uint64_t last_try(const struct tls_tally *t)
+{
+    return t->end + period_of(t) + period_of(t) / SPREAD + GRACE_S;
+}
+
+/* All have had their turn, and those that failed for now have another one. */
 static void finish(struct work *w)
 {
     struct tls_tally *t = &w->tally;
@@ -352,7 +359,7 @@ static void finish(struct work *w)
         wait *= 2;
     t->tries++;
     t->next_try = relay_now() + wait;
-    if (!w->again || t->next_try > t->end + period + period / SPREAD) {
+    if (!w->again || t->next_try > last_try(t)) {
         for (uint32_t i = 0; i < w->ntargets; i++)
             if (!(t->sent & 1u << i))
                 lost(w, ERR_TIMEOUT);
@@ -410,7 +417,8 @@ static void begin(struct work *w)
     char name[sizeof(label) + DOMAIN_CAP];
     int err;
 
-    if (!r->config.tls_report) {
+    /* One that is old has waited for this server, or was in a backup. */
+    if (!r->config.tls_report || relay_now() > last_try(&w->tally)) {
         change(w, CHANGE_REMOVE);
         return;
     }

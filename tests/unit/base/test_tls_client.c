@@ -146,9 +146,13 @@ static int serve_other(struct client *c)
     return 0;
 }
 
+static enum tls_client_fault seen; /* once it stands */
+
 static void ping(void *arg)
 {
     struct server *s = arg;
+
+    seen = conn_tls_client_fault(s->conn);
 
     on_tls(arg);
     assert_int_equal(conn_write(s->conn, "ping", 4), OK);
@@ -170,7 +174,7 @@ static void end_with_fault(void *arg, enum conn_end why)
 {
     struct server *s = arg;
 
-    fault = conn_tls_client_fault(s->conn);
+    fault = s->tls_done ? TLS_CLIENT_FAULT_NONE : conn_tls_client_fault(s->conn);
     on_end(arg, why);
 }
 
@@ -229,6 +233,31 @@ static void test_verify(void **state)
     try_one(&early, AS(TLS_VERIFY, .roots = roots, NAMED("mx.example.org")), TLS_CLIENT_FAULT_EXPIRED);
     /* RFC 9525 section 6.3: a common name is none. */
     try_one(&cn_only, AS(TLS_VERIFY, .roots = roots, NAMED("mx.example.org")), TLS_CLIENT_FAULT_NAME);
+}
+
+/* What is wrong is said, and nothing ends for it; what is no TLS still does. */
+static void test_look(void **state)
+{
+    const struct {
+        const struct identity *is;
+        const char *name;
+        bool trusts;
+        enum tls_client_fault fault;
+    } table[] = {{&good, "mx.example.org", true, TLS_CLIENT_FAULT_NONE},
+                 {&good, "example.org", true, TLS_CLIENT_FAULT_NAME},
+                 {&good, "mx.example.org", false, TLS_CLIENT_FAULT_UNTRUSTED},
+                 {&alone, "mx.example.org", true, TLS_CLIENT_FAULT_UNTRUSTED},
+                 {&expired, "mx.example.org", true, TLS_CLIENT_FAULT_EXPIRED}};
+
+    for (size_t i = 0; i < 2 * sizeof(table) / sizeof(table[0]); i++) {
+        peer.max_version = i % 2 ? TLS1_2_VERSION : 0;
+        try_one(table[i / 2].is,
+                AS(TLS_VERIFY, .roots = table[i / 2].trusts ? roots : NULL, NAMED(table[i / 2].name), .look = true),
+                TLS_CLIENT_FAULT_NONE);
+        assert_int_equal(seen, table[i / 2].fault);
+    }
+    peer.max_version = TLS1_1_VERSION;
+    try_one(&good, AS(TLS_VERIFY, .roots = roots, NAMED("mx.example.org"), .look = true), TLS_CLIENT_FAULT_HANDSHAKE);
 }
 
 /* libssl takes "" for "do not look at names" and ".x" for all below x. */
@@ -511,13 +540,21 @@ static void test_roots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_may_takes_any),         cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_names_that_switch_off), cmocka_unit_test(test_fingerprint),
-        cmocka_unit_test(test_dane_end_entity),       cmocka_unit_test(test_dane_trust_anchor),
-        cmocka_unit_test(test_dane_unusable),         cmocka_unit_test(test_no_tls),
-        cmocka_unit_test(test_hang_in_handshake),     cmocka_unit_test(test_sni),
-        cmocka_unit_test(test_after_plain_output),    cmocka_unit_test(test_bindings),
-        cmocka_unit_test(test_bindings_of_a_server),  cmocka_unit_test(test_roots),
+        cmocka_unit_test(test_may_takes_any),
+        cmocka_unit_test(test_look),
+        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_names_that_switch_off),
+        cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_dane_end_entity),
+        cmocka_unit_test(test_dane_trust_anchor),
+        cmocka_unit_test(test_dane_unusable),
+        cmocka_unit_test(test_no_tls),
+        cmocka_unit_test(test_hang_in_handshake),
+        cmocka_unit_test(test_sni),
+        cmocka_unit_test(test_after_plain_output),
+        cmocka_unit_test(test_bindings),
+        cmocka_unit_test(test_bindings_of_a_server),
+        cmocka_unit_test(test_roots),
     };
     int err;
 

@@ -5,11 +5,15 @@
 
 #include "server/base/ask.h"
 #include "server/ingest/internal/internal.h"
+#include "server/proto/smtp.h"
+#include "server/queue/enqueue.h"
 #include "server/queue/internal.h"
 
 static struct ask *asking;
 static int answer;
 static unsigned answers, good;
+static uint32_t asks = INTERNAL_DELIVER; /* and from whom */
+static const char *from = "";
 
 static void connect_relay(void)
 {
@@ -62,14 +66,14 @@ enum { SEALS = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL };
 
 static void send_fd(uint8_t id, const char *to, int fd)
 {
-    struct internal_deliver d = {.from = slice_str(""), .to = slice_str(to)};
+    struct internal_deliver d = {.from = slice_str(from), .to = slice_str(to)};
     uint8_t out[1024];
     struct pack p;
 
     memset(d.delivery, id, sizeof(d.delivery));
     pack_init(&p, out, sizeof(out));
     assert_int_equal(internal_deliver_pack(&p, &d), OK);
-    assert_int_equal(ask_send(asking, INTERNAL_DELIVER, &p, &fd, 1, ASK_AGAIN, on_answer, NULL, NULL), OK);
+    assert_int_equal(ask_send(asking, asks, &p, &fd, 1, ASK_AGAIN, on_answer, NULL, NULL), OK);
     close(fd);
 }
 
@@ -167,6 +171,86 @@ static void test_stall(void **state)
     assert_int_equal(deliver(2, "alice@example.org"), OK);
 }
 
+/* ---- into the queue ---- */
+
+struct queue_seen {
+    unsigned messages, recipients;
+    struct queue_envelope e;
+    struct queue_recipient r;
+};
+
+static int see_recipient(void *arg, uint32_t n, int err, const struct queue_recipient *r)
+{
+    struct queue_seen *q = arg;
+
+    q->recipients++;
+    q->r = *r;
+    return err;
+}
+
+static uint64_t last_id;
+
+static int see_message(void *arg, uint64_t id)
+{
+    ++((struct queue_seen *)arg)->messages;
+    last_id = id;
+    return 0;
+}
+
+static int look_at_queue(void *arg, struct view *v)
+{
+    struct queue_seen *q = arg;
+    uint8_t seen[QUEUE_SEEN_SIZE];
+    int err;
+
+    *q = (struct queue_seen){0};
+    err = view_queue_each(v, 0, see_message, q);
+    if (err == OK && q->messages)
+        err = view_queued(v, last_id, &q->e, seen);
+    return err == OK && q->messages ? view_queue_recipients(v, last_id, 0, see_recipient, q) : err;
+}
+
+static struct queue_seen queue_now(void)
+{
+    struct queue_seen q;
+
+    assert_int_equal(view_run(view, look_at_queue, &q), OK);
+    return q;
+}
+
+static void test_queued_once(void **state)
+{
+    struct queue_seen q;
+
+    asks = INTERNAL_QUEUE;
+    from = "postmaster@example.org";
+    assert_int_equal(deliver(1, "reports@there.example"), ERR_UNSUPPORTED); /* there is no queue */
+    in.enqueuer = enqueuer_create(b.loop, view, in.depositor.vault, record_keys_queue_public(b.keys));
+    assert_non_null(in.enqueuer);
+    assert_int_equal(deliver(1, "reports@there.example"), OK);
+    assert_int_equal(deliver(1, "reports@there.example"), OK);
+    q = queue_now();
+    assert_true(q.messages == 1 && q.recipients == 1);
+    assert_string_equal(q.e.from, "postmaster@example.org");
+    assert_string_equal(q.r.to, "reports@there.example");
+    /* Whatever TLS there is will do, its failure is told to nobody, and nobody's count grows. */
+    assert_true(q.e.tls == QUEUE_TLS_OPTIONAL && q.r.notify == SMTP_NOTIFY_NEVER && q.e.account == 0 && !q.r.local);
+    assert_int_equal(deliver(2, "alice@example.org"), OK); /* a domain of ours takes it too */
+    assert_int_equal(queue_now().messages, 2);
+    assert_int_equal(deliver(3, "nobody@example.org"), ERR_NOT_FOUND);
+    assert_int_equal(deliver(3, "reports"), ERR_FORMAT);
+    assert_int_equal(deliver(3, "x@[192.0.2.1]"), ERR_FORMAT);
+    assert_int_equal(ask_fd(3, "reports@there.example", memfd(mail, sizeof(mail), 0)), ERR_REFUSED);
+    assert_int_equal(queue_now().messages, 2);
+    assert_int_equal(stored(alice), 0);
+    asks = INTERNAL_DELIVER;
+    from = "";
+    assert_int_equal(deliver(4, "alice@example.org"), OK);
+    assert_int_equal(stored(alice), 1);
+    enqueuer_destroy(in.enqueuer);
+    in.enqueuer = NULL;
+}
+
 static void raw(uint32_t type, const void *payload, size_t len, int fd, unsigned nfds)
 {
     int pair[2];
@@ -206,7 +290,7 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_delivered_once), TEST(test_refused), TEST(test_many_at_once),
+        TEST(test_delivered_once), TEST(test_refused), TEST(test_many_at_once), TEST(test_queued_once),
         TEST(test_asked_again),    TEST(test_stall),   TEST(test_hostile),
     };
     int err = cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,16 @@ static void on_route(void *arg, const struct route *r, enum obstacle o)
     loop_stop(loop);
 }
 
+/* Of a host that is not used. */
+static unsigned unused;
+static struct route_name unused_name;
+
+static void on_unused(void *arg, const struct route *r, uint32_t name)
+{
+    unused++;
+    unused_name = r->names[name];
+}
+
 static void wake(void *arg)
 {
 }
@@ -117,6 +127,8 @@ static void find(const char *destination, const struct row *v, size_t n)
     timer_set(t, 1);
     rows = v;
     nrows = n;
+    unused = 0;
+    router.unused = on_unused;
     memset(&got, 0, sizeof(got));
     assert_int_equal(route_find(loop, &router, destination, on_route, NULL, &op), OK);
     assert_int_equal(loop_run(loop), OK);
@@ -500,7 +512,7 @@ static void a_policy_names_the_hosts(void **state)
     static const struct row other[] = {{DNS_MX, "d.example", SAYS(mx)}, {DNS_A, "a.other", SAYS(one)}, STS};
     static const struct row dane[] = {MX, HERE, {DNS_TLSA, AT_A, SECURE(usable)}, STS};
     static const struct row useless[] = {MX, HERE, {DNS_TLSA, AT_A, SECURE(unusable)}, STS};
-    char enforce[100], testing[100];
+    char enforce[100], testing[100], said[200];
 
     snprintf(enforce, sizeof(enforce), text, "enforce");
     snprintf(testing, sizeof(testing), text, "testing");
@@ -509,6 +521,9 @@ static void a_policy_names_the_hosts(void **state)
     assert_int_equal(got.nhosts, 1);
     assert_string_equal(host(0), "b.mx 192.0.2.2 25");
     assert_int_equal(got.names[1].demand, TRUST_STS);
+    assert_true(unused == 1 && !unused_name.in_policy && got.names[1].in_policy && got.own);
+    snprintf(said, sizeof(said), "%.*s", (int)got.sts_len, (const char *)got.octets + got.sts_at);
+    assert_string_equal(said, "version: STSv1\nmode: enforce\nmax_age: 100\nmx: *.mx\n");
     find("d.example tls", v, N(v));
     assert_int_equal(got.nhosts, 1);
     find("d.example any", v, N(v));
@@ -523,12 +538,15 @@ static void a_policy_names_the_hosts(void **state)
     page = testing;
     find("d.example", other, N(other));
     assert_int_equal(got.names[0].demand, TRUST_ANY);
+    assert_true(unused == 0 && got.sts == TRUST_STS_TESTING && !got.names[0].in_policy);
     page = "version: STSv1\nmode: none\nmax_age: 100\n";
     find("d.example", other, N(other));
     assert_int_equal(got.names[0].demand, TRUST_ANY);
+    assert_int_equal(got.sts, TRUST_STS_NONE);
     page = NULL;
     find("d.example", other, N(other));
     assert_int_equal(got.names[0].demand, TRUST_ANY);
+    assert_true(got.sts == TRUST_STS_NONE && got.sts_fault == STS_FAULT_FETCH && got.sts_len == 0);
 }
 
 static void parts_are_taken_apart(void **state)

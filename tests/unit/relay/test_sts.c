@@ -88,10 +88,12 @@ static const struct sts_shelf shelf = {shelf_read, shelf_write, NULL};
 
 static unsigned heard;
 static char first_mx[16];
+static enum sts_fault first_fault;
 
 static void on_policy(void *arg, const struct mta_sts_policy *p, enum sts_fault fault)
 {
     heard++;
+    first_fault = fault;
     snprintf(first_mx, sizeof(first_mx), "%.15s", p ? p->mx : "none");
     loop_stop(loop);
 }
@@ -186,6 +188,38 @@ static void who_stands_on_the_way_does_not_take_it_away(void **state)
     assert_int_equal(pages, 4);
     clock_now += 100000; /* expired */
     assert_string_equal(ask("d.example"), "none");
+}
+
+/* TLS reports tell it; who has a policy that counts is told nothing. */
+static void why_there_is_none(void **state)
+{
+    static const struct {
+        const char *page;
+        int err;
+        enum sts_fault fault;
+    } table[] = {{NULL, OK, STS_FAULT_FETCH},
+                 {ENFORCE, ERR_AGAIN, STS_FAULT_FETCH},
+                 {ENFORCE, ERR_TIMEOUT, STS_FAULT_FETCH},
+                 {ENFORCE, ERR_CRYPTO, STS_FAULT_WEBPKI},
+                 {"no policy\n", OK, STS_FAULT_INVALID},
+                 {ENFORCE, OK, STS_FAULT_NONE},
+                 {NULL, OK, STS_FAULT_NONE}};
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        page = table[i].page;
+        page_err = table[i].err;
+        clock_now += STS_FETCH_AGAIN + 101;
+        assert_string_equal(ask("d.example"), i < 5 ? "none" : "a");
+        assert_int_equal(first_fault, table[i].fault);
+        (void)ask("d.example"); /* until it is fetched again */
+        assert_int_equal(first_fault, table[i].fault);
+    }
+    assert_string_equal(ask("e.example"), "none");
+    assert_int_equal(first_fault, STS_FAULT_FETCH);
+    record = NULL; /* it does not say that it has one */
+    clock_now += STS_FETCH_AGAIN + 101;
+    assert_string_equal(ask("e.example"), "none");
+    assert_int_equal(first_fault, STS_FAULT_NONE);
 }
 
 static void another_id_brings_another_policy(void **state)
@@ -348,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_is_kept_and_not_asked_for_again, up, down),
         cmocka_unit_test_setup_teardown(who_stands_on_the_way_does_not_take_it_away, up, down),
+        cmocka_unit_test_setup_teardown(why_there_is_none, up, down),
         cmocka_unit_test_setup_teardown(another_id_brings_another_policy, up, down),
         cmocka_unit_test_setup_teardown(it_is_fetched_anew_before_it_expires, up, down),
         cmocka_unit_test_setup_teardown(a_page_that_fails_is_left_alone, up, down),

@@ -313,10 +313,18 @@ static void after_a_day_it_is_given_up(void **state)
 {
     wish = "v=TLSRPTv1; rua=https://d.example/x,https://d.example/y";
     page_err = ERR_TIMEOUT;
+    store(1, DAY + DAY / 6 + 3000); /* the next try would be too late */
+    live();
+    assert_true(pages == 2 && nrecords == 0);
+    assert_int_equal(relay.counters[COUNT_TLS_REPORTS_LOST], 2);
+}
+
+/* As after a restore. */
+static void nobody_is_told_of_what_is_long_past(void **state)
+{
     store(1, 2 * DAY);
     live();
-    assert_int_equal(nrecords, 0);
-    assert_int_equal(relay.counters[COUNT_TLS_REPORTS_LOST], 2);
+    assert_true(names == 0 && mails == 0 && nrecords == 0);
 }
 
 static void what_never_can_be_is_given_up_at_once(void **state)
@@ -403,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_signature_no_mail_goes, up, down),
         cmocka_unit_test_setup_teardown(what_fails_for_now_is_tried_later, up, down),
         cmocka_unit_test_setup_teardown(after_a_day_it_is_given_up, up, down),
+        cmocka_unit_test_setup_teardown(nobody_is_told_of_what_is_long_past, up, down),
         cmocka_unit_test_setup_teardown(what_never_can_be_is_given_up_at_once, up, down),
         cmocka_unit_test_setup_teardown(death_between_sending_and_noting, up, down),
         cmocka_unit_test_setup_teardown(what_comes_late_is_kept, up, down),
