@@ -88,21 +88,16 @@ static const char *read_chain(BIO *pem, struct shown *s)
     return NULL;
 }
 
-/* While a key is exchanged its file has both, so that it fits the chain before and after. */
 static const char *read_key(BIO *pem, struct shown *s)
 {
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
-    bool any = key != NULL;
+    bool fits;
 
-    while (key && X509_check_private_key(s->leaf, key) != 1) {
-        EVP_PKEY_free(key);
-        key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
-    }
-    s->key = key;
+    s->key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
+    fits = s->key && X509_check_private_key(s->leaf, s->key) == 1;
     ERR_clear_error();
-    return key   ? NULL
-           : any ? "the key does not belong to the first certificate of the chain"
-                 : "the key is not an unencrypted private key in PEM";
+    return fits     ? NULL
+           : s->key ? "the key does not belong to the first certificate of the chain"
+                    : "the key is not an unencrypted private key in PEM";
 }
 
 /* The caller frees s in any case. */

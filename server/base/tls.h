@@ -14,7 +14,7 @@ enum tls_use { TLS_SMTP, TLS_IMAP, TLS_WEB, TLS_USES };
 
 struct tls_ctx; /* reference counted: connections keep theirs across a reload */
 
-/* PEM chain and key: of the keys in it the one of the first certificate counts. ret_why (may be NULL) gets a static
+/* PEM chain and key. ret_why (may be NULL) gets a static
  * sentence on failure. ERR_FORMAT, ERR_CRYPTO, ERR_MEMORY. */
 int tls_ctx_create(enum tls_use use, const void *chain_pem, size_t chain_len, const void *key_pem, size_t key_len,
                    struct tls_ctx **ret_ctx, const char **ret_why);

@@ -50,6 +50,8 @@ enum cli_option {
     OPT_ALL,
     OPT_BOUNCE,
     OPT_NOW,
+    OPT_SERVER,
+    OPT_EXCHANGE_KEY,
     OPTIONS
 };
 
@@ -218,6 +220,8 @@ int command_domain_dns(struct cli *c);
 int command_dkim_list(struct cli *c);
 int command_dkim_show(struct cli *c);
 int command_dkim_rotate(struct cli *c);
+int command_acme_run(struct cli *c);
+int command_acme_hook(struct cli *c);
 int command_status(struct cli *c);
 int command_doctor(struct cli *c);
 int command_reload(struct cli *c);

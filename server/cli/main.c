@@ -147,6 +147,17 @@ static const struct command commands[] = {
      "Take nothing to be sent to ADDRESS for 30 days."},
     {"suppression", "remove", command_suppression_remove, "ADDRESS", 1, 1, 0,
      "Let mail be sent to ADDRESS again: where its server was wrong, or it is there again."},
+    {"acme", "run", command_acme_run, "[NAME...] [--server URL] [--now] [--exchange-key]", 0, CLI_ARGS_MAX,
+     BIT(OPT_SERVER) | BIT(OPT_NOW) | BIT(OPT_EXCHANGE_KEY),
+     "Get and renew certificates from an ACME server, by uacme, and reload: for the server's own name, and for each\n"
+     "domain and its mta-sts., openpgpkey. and autoconfig. names that lead here; or for each NAME. One is due when a\n"
+     "third of its life is left. The server has to run, and to serve HTTP. Keys are kept.\n"
+     "--server: its directory (default: Let's Encrypt's). --now: due or not.\n"
+     "--exchange-key: make the next key. Where DNS names the former one (TLSA), the next one's record is printed; the\n"
+     "same command takes the key once DNS has that, and nobody can know the answer without it any more."},
+    {"acme", "hook", command_acme_hook, "EVENT TYPE NAME TOKEN AUTHORIZATION", 5, 5, 0,
+     "Have the running server answer a challenge of ACME's, or no longer, as uacme calls its hook. EVENT: begin,\n"
+     "done, failed. TYPE: http-01; others are declined."},
     {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
      "Say how the instance is: roles, counters, store, what to mind."},
     {"doctor", NULL, command_doctor, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),
@@ -210,6 +221,8 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"all", no_argument, NULL, OPT_ALL},
                                              {"bounce", no_argument, NULL, OPT_BOUNCE},
                                              {"now", no_argument, NULL, OPT_NOW},
+                                             {"server", required_argument, NULL, OPT_SERVER},
+                                             {"exchange-key", no_argument, NULL, OPT_EXCHANGE_KEY},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

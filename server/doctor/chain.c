@@ -102,14 +102,26 @@ bool chain_valid_at(const struct chain *c, uint64_t now)
     return X509_cmp_time(X509_get0_notBefore(c->v[0]), &t) < 0 && X509_cmp_time(X509_get0_notAfter(c->v[0]), &t) > 0;
 }
 
-uint64_t chain_ends(const struct chain *c)
+static uint64_t time_of(const ASN1_TIME *a)
 {
     ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
     int days = 0, seconds = 0;
-    bool told = epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(c->v[0])) == 1;
+    bool told = epoch && ASN1_TIME_diff(&days, &seconds, epoch, a) == 1;
 
     ASN1_TIME_free(epoch);
     return told && days >= 0 ? (uint64_t)days * DAY + (uint64_t)seconds : 0;
+}
+
+uint64_t chain_ends(const struct chain *c)
+{
+    return time_of(X509_get0_notAfter(c->v[0]));
+}
+
+bool chain_is_late(const struct chain *c, uint64_t now)
+{
+    uint64_t from = time_of(X509_get0_notBefore(c->v[0])), to = chain_ends(c);
+
+    return X509_self_signed(c->v[0], 0) == 1 || to <= from || now >= to - (to - from) / 3;
 }
 
 /* ---- TLSA (RFC 6698 section 2.1) ---- */

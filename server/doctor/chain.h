@@ -23,6 +23,8 @@ int chain_key_sha256(const struct chain *c, uint8_t out[32]); /* ERR_CRYPTO */
 void chain_issuer(const struct chain *c, char out[CHAIN_ISSUER_CAP]);
 bool chain_named(const struct chain *c, const char *host);
 bool chain_valid_at(const struct chain *c, uint64_t now);
+/* Less than a third of its first certificate's life is left; or nobody but itself signed it. */
+bool chain_is_late(const struct chain *c, uint64_t now);
 uint64_t chain_ends(const struct chain *c); /* its first certificate; 0: that cannot be told */
 /* Whether a TLSA record fits, usage 3 the first certificate, 2 another one; no other usage does (RFC 7672 section
  * 3.1). */

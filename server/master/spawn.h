@@ -36,7 +36,8 @@ int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel, i
 int spawn_wait_ready(int channel, int ms);
 /* uid and gid for a role: config's base + role when we are root, else 0 (keep). */
 void spawn_ids(const struct config *c, enum role role, uint64_t *ret_uid, uint64_t *ret_gid);
-/* The payloads of ROLE_MSG_CONFIG, ROLE_MSG_TLS (a pair), ROLE_MSG_CHALLENGES and ROLE_MSG_RELAY; out has IPC_MAX bytes. ERR_LIMIT. */
+/* The payloads of ROLE_MSG_CONFIG, ROLE_MSG_TLS (a pair), ROLE_MSG_CHALLENGES and ROLE_MSG_RELAY; out has IPC_MAX
+ * bytes. ERR_LIMIT. */
 int spawn_pack_config(const struct spawn_params *p, uint8_t *out, size_t *ret_len);
 int spawn_pack_tls(const struct certs *c, size_t pair, uint8_t *out, size_t *ret_len);
 int spawn_pack_challenges(const struct challenges *c, uint8_t *out, size_t *ret_len);

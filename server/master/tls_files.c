@@ -142,6 +142,33 @@ static void add_alternatives(const struct reading *r, struct slice chain, struct
 
 /* ---- one pair ---- */
 
+static int try_pair(struct slice chain, struct slice key, const char **ret_why)
+{
+    struct tls_ctx *ctx;
+    int err = tls_ctx_create(TLS_SMTP, chain.data, chain.len, key.data, key.len, &ctx, ret_why);
+
+    if (err == OK)
+        tls_ctx_unref(ctx);
+    return err;
+}
+
+/* While a key is exchanged its file has both, so that it fits the chain before and after: the roles get the one that
+ * does. key: with a NUL behind. */
+static int find_key(struct slice chain, char *text, struct slice *ret, const char **ret_why)
+{
+    static const char begin[] = "-----BEGIN ", end[] = "\n-----END ";
+    int err = ERR_FORMAT;
+
+    *ret_why = "the key is not an unencrypted private key in PEM";
+    for (char *s = text; err != OK && (s = strstr(s, begin));) {
+        char *last = strstr(s, end);
+        *ret = slice_of(s, last ? (size_t)(last - s) + 1 + strcspn(last + 1, "\n") : strlen(s));
+        err = try_pair(chain, *ret, ret_why);
+        s += ret->len;
+    }
+    return err;
+}
+
 /* The two kinds are for what is said of a file that is not there. */
 static int add_pair(struct reading *r, const char *chain_name, const char *key_name, const char *own, char *why,
                     size_t why_cap)
@@ -153,26 +180,26 @@ static int add_pair(struct reading *r, const char *chain_name, const char *key_n
     static struct names names;
     char *chain = NULL, *key = NULL;
     size_t chain_len, key_len;
-    const char *sentence = "out of memory";
-    struct tls_ctx *ctx;
+    struct slice one, found;
+    const char *sentence;
     int err = file_read(r->dir, first ? &chain_file : &by_name, chain_name, CERTS_CHAIN_MAX, &chain, &chain_len, why,
                         why_cap);
 
     if (err == OK)
         err = file_read(r->dir, first ? &key_file : &by_name, key_name, CERTS_KEY_MAX, &key, &key_len, why, why_cap);
     if (err == OK) {
-        err = tls_ctx_create(TLS_SMTP, chain, chain_len, key, key_len, &ctx, &sentence);
-        if (err == OK)
-            tls_ctx_unref(ctx);
-        else
+        key[key_len] = '\0'; /* file_read has room for one octet more */
+        one = slice_of(chain, chain_len);
+        err = find_key(one, key, &found, &sentence);
+        if (err != OK)
             snprintf(why, why_cap, "%s and %s: %s", chain_name, key_name, sentence);
     }
     if (err == OK) {
         names = (struct names){.n = 0};
         if (certs_name_valid(own) && !(first && is_stem(r, own)))
             add_name(&names, own);
-        add_alternatives(r, slice_of(chain, chain_len), &names);
-        err = certs_add(r->certs, names.v, names.n, slice_of(chain, chain_len), slice_of(key, key_len));
+        add_alternatives(r, one, &names);
+        err = certs_add(r->certs, names.v, names.n, one, found);
         if (err != OK)
             snprintf(why, why_cap, "%s and %s: %s", chain_name, key_name,
                      err == ERR_LIMIT ? "all certificates together are too many octets" : err_str(err));

@@ -26,23 +26,29 @@ def service():
     return dict(re.findall(r"^(\w+)=(.*)$", (BUILD / "letterlock.service").read_text(), re.M))
 
 
-@pytest.fixture
-def unit(tmp_path):
-    """The installed one, with the program that was built."""
-    text = (BUILD / "letterlock.service").read_text()
-    path = tmp_path / "letterlock.service"
-    path.write_text(re.sub(r"=\S*/letterlock ", f"={harness.BINARY} ", text))
+def with_program(place, name):
+    """An installed unit, with the program that was built."""
+    path = place / name
+    path.write_text(re.sub(r"=\S*/letterlock ", f"={harness.BINARY} ", (BUILD / name).read_text()))
     return path
 
 
 @pytest.mark.needs("systemd-analyze")
-def test_systemd_reads_it(unit):
+@pytest.mark.parametrize("name", ["letterlock.service", "letterlock-acme.service"])
+def test_systemd_reads_it(tmp_path, name):
+    unit = with_program(tmp_path, name)
+    with_program(tmp_path, "letterlock.service")
     p = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
     assert p.returncode == 0 and "letterlock" not in p.stdout + p.stderr, p
     p = subprocess.run(["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX}", unit],
                        capture_output=True, text=True)
     assert p.returncode == 0, p.stdout[-3000:]
     print(p.stdout.strip().splitlines()[-1])
+    if name == "letterlock-acme.service":
+        timer = tmp_path / "letterlock-acme.timer"
+        timer.write_bytes((ROOT / "server/systemd/letterlock-acme.timer").read_bytes())
+        p = subprocess.run(["systemd-analyze", "verify", "--man=no", timer], capture_output=True, text=True)
+        assert p.returncode == 0 and "letterlock" not in p.stdout + p.stderr, p
 
 
 @pytest.mark.needs("systemd-sysusers")

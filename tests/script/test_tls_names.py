@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.needs("openssl")
 
-PORTS = {"smtp": "smtp", "submission": "smtp", "submissions": "", "imap": "imap", "imaps": ""}
+PORTS = {"smtp": "smtp", "submission": "smtp", "submissions": "", "imap": "imap", "imaps": "", "https": ""}
 KINDS = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["-newkey", "rsa:2048"]}
 
 
@@ -64,7 +64,7 @@ def shown(i, service, name, version=None):
 
 @pytest.fixture(scope="module")
 def served():
-    with harness.Instance() as i:
+    with harness.Instance(web=True) as i:
         i.init()
         i.a = make(i, "mta-sts.one.example", "mta-sts.one.example", "openpgpkey.one.example")
         i.b = make(i, "*.two.example", kind="rsa")
@@ -202,6 +202,23 @@ def test_a_broken_pair_does_not_stop_the_start():
                         r"first certificate of the chain; the default certificate is served in its place")
         assert shown(i, "imaps", "bad.example") == der(i.dir / "tls/chain.pem")
         assert shown(i, "imaps", "good.example") == good
+
+
+@pytest.mark.parametrize("first", ["fits", "other"])
+def test_of_two_keys_in_a_file_the_one_that_fits_counts(served, first):
+    """While a key is exchanged its file has both, so that at each moment one fits the chain."""
+    i = served
+    certificate = make(i, "two.keys.example")
+    key, other = i.dir / "tls/two.keys.example.key.pem", i.dir / "tls/mta-sts.one.example.key.pem"
+    texts = [key.read_text(), other.read_text()]
+    key.write_text("".join(texts if first == "fits" else reversed(texts)))
+    i.run("reload")
+    for service in "imaps", "https":
+        assert shown(i, service, "two.keys.example") == certificate
+    key.write_text(texts[1])
+    assert b"the key does not belong to the first certificate" in i.run("reload").stderr
+    (i.dir / "tls/two.keys.example.chain.pem").unlink()
+    i.run("reload")
 
 
 def test_a_file_with_the_servers_own_name_comes_before_the_default():

@@ -355,23 +355,6 @@ static void test_unusable(void **state)
     shown_to(0, "a.example.net", NULL, &ec);
 }
 
-/* While a key is exchanged its file has two. */
-static void test_two_keys(void **state)
-{
-    char keys[sizeof(ec.key) + sizeof(other.key)];
-    struct tls_ctx *one;
-
-    (void)state;
-    for (int first = 0; first < 2; first++) {
-        const struct fixture_pem *a = first ? &ec : &other, *b = first ? &other : &ec;
-        memcpy(keys, a->key, a->key_len);
-        memcpy(keys + a->key_len, b->key, b->key_len);
-        assert_int_equal(tls_ctx_create(TLS_SMTP, ec.chain, ec.chain_len, keys, ec.key_len + other.key_len, &one, NULL),
-                         OK);
-        tls_ctx_unref(one);
-    }
-}
-
 static int make(void **state)
 {
     struct certs *c;
@@ -399,7 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),   cmocka_unit_test(test_find_hostile), cmocka_unit_test(test_names),
         cmocka_unit_test(test_bounds), cmocka_unit_test(test_messages),     cmocka_unit_test(test_bad_messages),
-        cmocka_unit_test(test_shown),  cmocka_unit_test(test_unusable),     cmocka_unit_test(test_two_keys),
+        cmocka_unit_test(test_shown),  cmocka_unit_test(test_unusable),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }

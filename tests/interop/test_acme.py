@@ -1,0 +1,217 @@
+"""letterlock acme: certificates from pebble, Let's Encrypt's ACME server for tests, by uacme. Names are NSD's."""
+import contextlib
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+
+import harness
+import names
+import pytest
+import web
+
+HOST = harness.DOMAIN
+SERVED = [HOST, *(f"{n}.{HOST}" for n in ("mta-sts", "openpgpkey")), "second.test"]
+
+pytestmark = pytest.mark.needs("root", "uacme", "pebble", "unshare", "openssl", *names.NEEDS)
+
+ZONE = f"""
+letterlock A 127.0.0.1
+mta-sts.letterlock CNAME letterlock.test.
+openpgpkey.letterlock A 127.0.0.1
+autoconfig.letterlock A 127.9.9.9
+second A 127.0.0.1
+"""
+
+
+class Pebble:
+    """Asks n for names, and the web server at port http whether they are somebody's."""
+
+    def __init__(self, place, n, http):
+        self.ca = web.Certificates(place, ["localhost"]).ca
+        self.url = f"https://localhost:{n.base + 100}/dir"
+        config = place / "pebble.json"
+        config.write_text(json.dumps({"pebble": {
+            "listenAddress": f"127.0.0.1:{n.base + 100}", "managementListenAddress": f"127.0.0.1:{n.base + 101}",
+            "certificate": str(place / "good.pem"), "privateKey": str(place / "good.key"), "httpPort": http,
+            "tlsPort": n.base + 102, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
+        self.log = place / "pebble.log"
+        self.process = subprocess.Popen(
+            ["pebble", "-config", config, "-dnsserver", f"127.0.0.1:{n.port}"], stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT, env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"})
+        end = time.monotonic() + 60
+        self.root = None
+        while not self.root:
+            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
+            with contextlib.suppress(OSError):
+                at = f"https://localhost:{n.base + 101}/roots/0"
+                self.root = urllib.request.urlopen(at, context=ssl._create_unverified_context(), timeout=30).read()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    place = tmp_path_factory.mktemp("acme")
+    with names.start({"test": ZONE}, signed=["test"], ttl=1) as n, harness.Instance(web=True) as i:
+        i.init(**n.settings())
+        i.serve()
+        i.run("domain", "add", "second.test")
+        i.names, i.pebble = n, Pebble(place, n, i.port("http"))
+        try:
+            yield i
+        finally:
+            i.pebble.close()
+
+
+def acme(i, *args, check=True):
+    """With pebble's own authority among those that the machine trusts."""
+    script = 'mount --bind "$1" /etc/ssl/certs/ca-certificates.crt && shift && exec "$@"'
+    p = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", i.pebble.ca, i.binary, "acme", "run", "--server",
+                        i.pebble.url, *args], env=i.env, capture_output=True, text=True, timeout=300)
+    assert not check or p.returncode == 0, p.stdout + p.stderr + i.pebble.log.read_text()[-3000:]
+    return p
+
+
+def shown(i, name, service="imaps"):
+    """As one who trusts pebble's authority and looks for the name. Its certificate."""
+    c = ssl.create_default_context(cadata=i.pebble.root.decode())
+    with socket.create_connection(("127.0.0.1", i.port(service)), timeout=60) as plain, \
+            c.wrap_socket(plain, server_hostname=name) as s:
+        return s.getpeercert(True)
+
+
+def key_of(certificate):
+    out = subprocess.run(["openssl", "x509", "-inform", "DER", "-pubkey", "-noout"], input=certificate, check=True,
+                         capture_output=True)
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=out.stdout, check=True,
+                         capture_output=True).stdout
+    return subprocess.run(["openssl", "dgst", "-sha256", "-r"], input=der, check=True,
+                          capture_output=True).stdout.split()[0].decode()
+
+
+def own_key(i):
+    text = (i.dir / "tls/chain.pem").read_text()
+    first = re.search(r"-----BEGIN CERT.*?-----END CERTIFICATE-----", text, re.S)[0]
+    return key_of(ssl.PEM_cert_to_DER_cert(first))
+
+
+def test_certificates_are_got(served):
+    i = served
+    before = own_key(i)
+    p = acme(i)
+    for name in SERVED:
+        assert f"{name}: a certificate until" in p.stdout
+        shown(i, name)
+    assert f"autoconfig.{HOST}: leads elsewhere, or nowhere: left out" in p.stdout  # not the server's address
+    assert "mta-sts.second.test: leads elsewhere" in p.stdout
+    assert own_key(i) == before == key_of(shown(i, HOST))  # what TLSA may name already
+    keys = [i.dir / "tls/key.pem", *(i.dir / f"tls/{n}.key.pem" for n in SERVED[1:])]
+    assert {k.stat().st_mode & 0o777 for k in keys} == {0o600}
+    assert (i.dir / "acme").stat().st_mode & 0o777 == 0o700
+    assert not list((i.dir / "tls").glob("*.next")) and not list((i.dir / "acme").glob("*.csr"))
+    for key in keys:  # uacme never had them
+        secret = key.read_bytes().splitlines()[1]
+        assert not any(secret in f.read_bytes() for f in (i.dir / "acme").rglob("*") if f.is_file())
+    listed = {c["name"] for c in i.status()["certificates"]}
+    assert listed == set(SERVED)
+
+
+def test_nothing_is_asked_before_it_is_due(served):
+    acme(served)
+    orders = served.pebble.log.read_text().count("/order-plz")
+    p = acme(served)
+    assert all(f"{name}: good until" in p.stdout for name in SERVED)
+    assert served.pebble.log.read_text().count("/order-plz") == orders
+
+
+def test_renewed_under_load(served):
+    """The key stays, the certificate is another, and no handshake fails meanwhile."""
+    i = served
+    acme(i)
+    before = {name: shown(i, name) for name in SERVED}
+    stop, wrong, done = threading.Event(), [], []
+
+    def client(name, service):
+        while not stop.is_set():
+            try:
+                done.append(shown(i, name, service))
+            except OSError as e:
+                wrong.append((name, service, e))
+
+    threads = [threading.Thread(target=client, args=a) for a in zip(SERVED, ("imaps", "https", "submissions", "https"))]
+    for t in threads:
+        t.start()
+    acme(i, "--now")
+    stop.set()
+    for t in threads:
+        t.join()
+    assert not wrong and len(done) >= len(SERVED)
+    for name in SERVED:
+        after = shown(i, name)
+        assert after != before[name] and key_of(after) == key_of(before[name])
+
+
+def test_one_that_is_refused_stops_no_other(served):
+    """Nobody answers for it, since port 80 of its address is nobody's."""
+    i = served
+    i.names.change("test", ZONE.replace("second A 127.0.0.1", "second A 127.0.0.1\nsecond A 127.0.0.9"))
+    try:
+        p = acme(i, "nobody.second.test", HOST, "--now", check=False)
+        assert p.returncode == 1 and "nobody.second.test has no address of this server's that DNS tells" in p.stderr
+        assert f"{HOST}: a certificate until" in p.stdout
+        shown(i, HOST)
+    finally:
+        i.names.change("test", ZONE)
+
+
+def test_another_key_waits_until_dns_names_it(served):
+    i = served
+    acme(i)
+    tlsa = "_25._tcp.letterlock TLSA 3 1 1 "
+    before = own_key(i)
+    i.names.change("test", ZONE + tlsa + before + "\n")
+    p = acme(i, HOST, "--exchange-key", check=False)
+    assert p.returncode == 1 and "waits until DNS names it" in p.stderr
+    following = re.search(rf"_25\._tcp\.{re.escape(HOST)}\. \d+ IN TLSA 3 1 1 ([0-9a-f]{{64}})\n", p.stdout)[1]
+    assert following != before and key_of(shown(i, HOST)) == before
+    again = acme(i, HOST, "--exchange-key", check=False)
+    assert following in again.stdout and key_of(shown(i, HOST)) == before  # the same key
+    i.names.change("test", f"{ZONE}{tlsa}{before}\n{tlsa}{following}\n")
+    end = time.monotonic() + 120
+    while (p := acme(i, HOST, "--exchange-key", check=False)).returncode:
+        assert "others may know the answer without it" in p.stderr and time.monotonic() < end, p.stderr
+        assert key_of(shown(i, HOST)) == before
+        time.sleep(0.2)
+    assert key_of(shown(i, HOST)) == following == own_key(i)
+    assert (i.dir / "tls/key.pem").read_text().count("PRIVATE KEY") == 2  # one, with its begin and end
+    i.names.change("test", ZONE)
+
+
+def test_where_dns_names_no_key_another_is_taken_at_once(served):
+    i = served
+    acme(i)
+    before = key_of(shown(i, SERVED[1]))
+    acme(i, SERVED[1], "--exchange-key")
+    assert key_of(shown(i, SERVED[1])) != before
+
+
+def test_what_is_said_when_it_cannot_be_done(served):
+    i = served
+    p = acme(i, "not a name", check=False)
+    assert p.returncode == 1 and "is not a host name" in p.stderr
+    p = acme(i, HOST, "--now", "--server", f"https://localhost:{i.names.base + 101}/roots/0", check=False)
+    assert p.returncode == 1 and "the ACME server gives no account: uacme: " in p.stderr
+    p = subprocess.run([i.binary, "acme", "run", HOST, "--now"], env={**i.env, "PATH": "/nowhere"},
+                       capture_output=True, text=True, timeout=300)
+    assert p.returncode == 1 and "uacme is not installed" in p.stderr
+    with harness.Instance() as cold:
+        cold.init()
+        assert "no server runs on" in cold.run("acme", "run", check=False).stderr.decode()
