@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "server/core/bug.h"
 #include "server/core/error.h"
 #include "store/approval.h"
 #include "store/fence.h"
@@ -339,6 +340,22 @@ int account_list(struct store_write *w, const struct account_new *a)
     return err == OK ? instance_del(w, key_u64(&k, 'Z', w->account)) : err;
 }
 
+bool account_set_is_approved(const struct vault_account *new)
+{
+    return new->seal_v2 != VAULT_SEAL_V2_KEEP || new->encrypt != VAULT_ENCRYPT_KEEP || new->forwards;
+}
+
+void account_set_forward(struct schema_account *a, const struct vault_account *new)
+{
+    if (!new->forwards)
+        return;
+    bug_if(new->forward.len >= sizeof(a->forward));
+    a->forward_how = new->forward_how;
+    memset(a->forward, 0, sizeof(a->forward));
+    if (new->forward.len > 0)
+        memcpy(a->forward, new->forward.data, new->forward.len);
+}
+
 int account_set(struct store_write *w, const struct vault_account *new, const struct vault_approval *a)
 {
     struct schema_account account;
@@ -353,7 +370,8 @@ int account_set(struct store_write *w, const struct vault_account *new, const st
         account.seal_v2 = new->seal_v2;
     if (new->encrypt != VAULT_ENCRYPT_KEEP)
         account.encrypt = new->encrypt;
-    if (new->seal_v2 != VAULT_SEAL_V2_KEEP || new->encrypt != VAULT_ENCRYPT_KEEP) {
+    account_set_forward(&account, new);
+    if (account_set_is_approved(new)) {
         /* who has prepared the keys prepares them anew */
         err = account_keys_approved(w, &account, a);
         return err == OK ? account_keys_put_version(w, &account, a) : err;

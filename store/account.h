@@ -38,7 +38,10 @@ int account_close(struct store_write *w);
 /* One step of the erasure of the first account that is doomed. ERR_NOT_FOUND: none. was_open: it was not closed before,
  * so those who know its number have still found it. */
 int account_erase_step(struct store_write *w, bool *ret_was_open);
-/* a: of another seal_v2 or encrypt. */
+/* Whether what new changes is approved: anything that a reader's mail is sealed by, or goes by. */
+bool account_set_is_approved(const struct vault_account *new);
+void account_set_forward(struct schema_account *a, const struct vault_account *new); /* forward.len < ADDRESS_MAX */
+/* a: of what is approved. */
 int account_set(struct store_write *w, const struct vault_account *new, const struct vault_approval *a);
 
 /* In its one spelling; catch-all: "@domain". ERR_FORMAT */

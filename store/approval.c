@@ -63,6 +63,8 @@ void approval_of_keys(const uint8_t uuid[STORE_UUID_SIZE], const struct schema_a
     pack_u32(&p, account->keys_version);
     pack_u8(&p, account->seal_v2);
     pack_u8(&p, account->encrypt);
+    pack_u8(&p, account->forward_how);
+    pack_str(&p, account->forward);
     pack_u32(&p, (uint32_t)n);
     for (size_t i = 0; i < n && i < PGP_KEYS_MAX; i++) {
         uint8_t d[KEY_DIGEST_SIZE];

@@ -14,7 +14,7 @@
 enum {
     STORE_UUID_SIZE = 16,
     KEY_DIGEST_SIZE = 32,
-    APPROVAL_TEXT_MAX = 64 + STORE_UUID_SIZE + 8 + 4 + ADDRESS_MAX + 4 + 1 + 1 + 4 + PGP_KEYS_MAX * KEY_DIGEST_SIZE
+    APPROVAL_TEXT_MAX = 64 + STORE_UUID_SIZE + 8 + 2 * (4 + ADDRESS_MAX) + 4 + 3 + 4 + PGP_KEYS_MAX * KEY_DIGEST_SIZE
 };
 
 struct approval_text {
@@ -22,9 +22,10 @@ struct approval_text {
     size_t len;
 };
 
-/* The certificates of an account: account's id, address, keys_version, seal_v2 and encrypt, and of each certificate its
- * state, verdict, former encryption keys and hash. changed: a record that stands instead of the one of its fingerprint,
- * or beside all of them; or NULL. Not in it: what its reader was told, times, where the certificate lies. */
+/* The certificates of an account: account's id, address, keys_version, seal_v2, encrypt and where its mail goes on to,
+ * and of each certificate its state, verdict, former encryption keys and hash. changed: a record that stands instead of
+ * the one of its fingerprint, or beside all of them; or NULL. Not in it: what its reader was told, times, where the
+ * certificate lies. */
 void approval_of_keys(const uint8_t uuid[STORE_UUID_SIZE], const struct schema_account *account,
                       const struct key_set *keys, const struct schema_key *changed, struct approval_text *ret);
 /* That mail for an address goes to an account; a's own approval is not in it. */

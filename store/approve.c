@@ -81,7 +81,7 @@ static int read_keys(struct approving *a, struct view *v)
 static int approve_account_set(struct approving *a, struct view *v)
 {
     const struct vault_account *new = &a->q->new;
-    if (new->seal_v2 == VAULT_SEAL_V2_KEEP &&new->encrypt == VAULT_ENCRYPT_KEEP)
+    if (!account_set_is_approved(new))
         return OK;
     int err = read_keys(a, v);
     if (err != OK)
@@ -90,6 +90,9 @@ static int approve_account_set(struct approving *a, struct view *v)
         a->account.seal_v2 = new->seal_v2;
     if (new->encrypt != VAULT_ENCRYPT_KEEP)
         a->account.encrypt = new->encrypt;
+    if (new->forward.len >= sizeof(a->account.forward))
+        return ERR_LIMIT;
+    account_set_forward(&a->account, new);
     sign_keys(a, NULL);
     return OK;
 }
@@ -167,6 +170,14 @@ bool approve_wanted(enum vault_msg type)
     return false;
 }
 
+/* What was shown beside the certificates. */
+static bool is_as_shown(const struct schema_account *a, const struct vault_account *shown)
+{
+    return a->seal_v2 == shown->seal_v2 && a->encrypt == shown->encrypt && a->forward_how == shown->forward_how &&
+           strlen(a->forward) == shown->forward.len &&
+           strncmp(a->forward, shown->forward.len ? (const char *)shown->forward.data : "", shown->forward.len) == 0;
+}
+
 static int run_as_shown(void *arg, struct view *v)
 {
     struct approving *a = arg;
@@ -178,8 +189,7 @@ static int run_as_shown(void *arg, struct view *v)
         return err;
     approval_of_keys(a->uuid, &a->account, &a->set, NULL, &now);
     approval_of_keys(a->uuid, &a->account, a->shown, NULL, &then);
-    if (now.len != then.len || memcmp(now.data, then.data, now.len) != 0 || a->account.seal_v2 != a->q->new.seal_v2 ||
-        a->account.encrypt != a->q->new.encrypt)
+    if (now.len != then.len || memcmp(now.data, then.data, now.len) != 0 || !is_as_shown(&a->account, &a->q->new))
         return ERR_CONFLICT;
     sign_keys(a, NULL);
     return OK;

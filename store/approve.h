@@ -8,9 +8,9 @@
 #include "store/view.h"
 
 bool approve_wanted(enum vault_msg type);
-/* A way back for a set that nobody approved: fills in the approval of VAULT_ACCOUNT_SET, with the seal_v2 and encrypt
- * that the account has, for its certificates as they stand. shown: those that somebody has looked at. ERR_CONFLICT: the
- * store has others now. */
+/* A way back for a set that nobody approved: fills in the approval of VAULT_ACCOUNT_SET, with the seal_v2, encrypt and
+ * forward that the account has, for its certificates as they stand. shown: those that somebody has looked at.
+ * ERR_CONFLICT: the store has others now. */
 int approve_as_shown(struct view *v, const uint8_t root[RECORD_KEY_SIZE], struct vault_request *q,
                      const struct key_set *shown);
 /* Fills in q->approval, and of VAULT_ACCOUNT_ADD the account's number, by what the store holds at this moment; every

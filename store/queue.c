@@ -16,7 +16,7 @@
 enum {
     ENVELOPE_VERSION = 1,
     RECIPIENT_VERSION = 1,
-    ENVELOPE_PLAIN = 1 + 5 * 8 + 4 + 4 + ADDRESS_MAX + 4 + QUEUE_ENVID_MAX,
+    ENVELOPE_PLAIN = 1 + 5 * 8 + 5 + 4 + ADDRESS_MAX + 4 + QUEUE_ENVID_MAX,
     RECIPIENT_PLAIN =
         1 + 5 + 4 + 2 * 8 + 4 + 4 + ADDRESS_MAX + 4 + QUEUE_ORCPT_MAX + 4 + QUEUE_REPLY_MAX + 4 + QUEUE_HOST_MAX,
 };
@@ -32,7 +32,8 @@ static void take_seen(struct slice sealed, uint8_t seen[QUEUE_SEEN_SIZE])
 
 static bool envelope_valid(const struct queue_envelope *e)
 {
-    return e->body <= QUEUE_8BIT && e->smtputf8 <= 1 && e->tls <= QUEUE_TLS_OPTIONAL && e->ret <= 2;
+    return e->body <= QUEUE_8BIT && e->smtputf8 <= 1 && e->tls <= QUEUE_TLS_OPTIONAL && e->ret <= 2 &&
+           e->origin <= QUEUE_FORWARDED;
 }
 
 int queue_seal_envelope(const struct record_keys *k, const struct queue_envelope *e, uint8_t *out, size_t *ret_len)
@@ -54,6 +55,7 @@ int queue_seal_envelope(const struct record_keys *k, const struct queue_envelope
     pack_u8(&p, e->smtputf8);
     pack_u8(&p, e->tls);
     pack_u8(&p, e->ret);
+    pack_u8(&p, e->origin);
     pack_str(&p, e->from);
     pack_str(&p, e->envid);
     return sealed_make(k, PART_QUEUE, key_u64(&kb, 'Q', e->id), &p, out, QUEUE_ENVELOPE_MAX, ret_len);
@@ -73,6 +75,7 @@ static int envelope_unpack(const uint8_t *plain, size_t len, struct queue_envelo
     ret->smtputf8 = unpack_u8(&u);
     ret->tls = unpack_u8(&u);
     ret->ret = unpack_u8(&u);
+    ret->origin = unpack_u8(&u);
     unpack_str(&u, ret->from, sizeof(ret->from));
     unpack_str(&u, ret->envid, sizeof(ret->envid));
     return err != OK ? err : unpack_done(&u) && envelope_valid(ret) ? OK : ERR_FORMAT;

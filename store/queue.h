@@ -52,6 +52,7 @@ struct queue_envelope {
     uint8_t smtputf8;
     uint8_t tls;                     /* enum queue_tls: its sender's wish */
     uint8_t ret;                     /* RFC 3461 section 4.3: 0 not said, 1 FULL, 2 HDRS */
+    uint8_t origin;                  /* enum queue_origin */
     char envid[QUEUE_ENVID_MAX + 1]; /* in xtext, as MAIL had it */
 };
 
@@ -60,6 +61,11 @@ enum queue_state {
     QUEUE_DEFERRED,
     QUEUE_FAILED /* its DSN is still to be stored */,
     QUEUE_SENT /* likewise: a success DSN */
+};
+/* Whose words it is: what strangers wrote is never signed for one of our domains. */
+enum queue_origin {
+    QUEUE_OWN,      /* of somebody here, or of the server */
+    QUEUE_FORWARDED /* came from elsewhere, and goes on */
 };
 /* How the server was known that took it, or refused it. */
 enum queue_proof {

@@ -41,6 +41,11 @@ enum encrypt {
     ENCRYPT_OPPORTUNISTIC, /* where everybody's key is known */
     ENCRYPT_ALWAYS         /* or it is not sent */
 };
+/* How what comes for the account goes to another address as well. A set. */
+enum forward_how {
+    FORWARD_ONLY = 1,    /* and no copy of it is kept */
+    FORWARD_OWN_KEYS = 2 /* sealed to the account's own keys, whoever it goes to */
+};
 struct schema_account {
     uint64_t id, created, quota_bytes /* 0: none */;
     uint8_t policy;            /* enum header_policy, and POLICY_DISPLAY */
@@ -55,6 +60,8 @@ struct schema_account {
     uint8_t pseudonym_key[32];
     uint32_t password_next;    /* the next app password's number: none is used again */
     char address[ADDRESS_MAX]; /* primary */
+    uint8_t forward_how;       /* enum forward_how; 0 if it goes nowhere */
+    char forward[ADDRESS_MAX]; /* where to; "": nowhere */
 };
 /* What changes with each message: the sums at the prices of store/usage.h, and the next number of a message or a
  * certificate. */

@@ -185,10 +185,15 @@ static void account_set(struct codec *c, struct vault_request *q)
     u64(c, &q->new.quota);
     u8(c, &q->new.seal_v2, 0, UINT8_MAX);
     u8(c, &q->new.encrypt, 0, UINT8_MAX);
+    u8_bool(c, &q->new.forwards);
+    u8(c, &q->new.forward_how, 0, FORWARD_ONLY | FORWARD_OWN_KEYS);
+    str(c, &q->new.forward, ADDRESS_MAX - 1);
     raw_approval(c, q);
     must(c, outer_policy_valid(q->new.policy) || q->new.policy == VAULT_POLICY_KEEP);
     must(c, q->new.seal_v2 <= SEAL_V2_NEVER || q->new.seal_v2 == VAULT_SEAL_V2_KEEP);
     must(c, q->new.encrypt <= ENCRYPT_ALWAYS || q->new.encrypt == VAULT_ENCRYPT_KEEP);
+    must(c, q->new.forwards || q->new.forward.len == 0);
+    must(c, q->new.forward.len > 0 || q->new.forward_how == 0);
 }
 
 static void address_add(struct codec *c, struct vault_request *q)

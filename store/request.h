@@ -170,6 +170,7 @@ struct vault_queue_add {
     uint64_t id;      /* 1 to 2^62-1 */
     uint64_t account; /* whose sending it counts as (store/sending.h); 0: nobody's */
     bool counts;      /* as a message: one submission may become several */
+    bool forwarded;   /* strangers' mail: past its share of the limits it is not taken, and nobody is held for it */
     struct slice envelope;
     uint32_t n; /* at least one */
     const struct vault_queue_row *v;
@@ -226,6 +227,9 @@ struct vault_account {
     uint64_t quota;       /* SET: VAULT_QUOTA_KEEP keeps it */
     uint8_t seal_v2;      /* SET: enum seal_v2, or VAULT_SEAL_V2_KEEP */
     uint8_t encrypt;      /* SET: enum encrypt, or VAULT_ENCRYPT_KEEP */
+    bool forwards;        /* SET: the next two are new; else they are kept */
+    uint8_t forward_how;  /* enum forward_how */
+    struct slice forward; /* empty: nowhere */
     bool trial;
     struct pgp_verdict verdict;
     uint32_t cert_len;

@@ -68,6 +68,7 @@ static inline void queue_add(struct codec *c, struct vault_request *q)
     u64(c, &a->account);
     must(c, a->account == 0 || (a->account >= PART_ACCOUNT_FIRST && a->account < BLOB_PART_MAX));
     u8_bool(c, &a->counts);
+    u8_bool(c, &a->forwarded);
     bytes_record(c, &a->envelope, QUEUE_ENVELOPE_MAX);
     a->v = list(c, &a->n, a->v, c->room, sizeof(*a->v), VAULT_QUEUE_ROWS_MAX, queue_add_row);
     must(c, a->n > 0);

@@ -8,9 +8,17 @@
 
 /* Accounts. */
 
-enum { ACCOUNT_VERSION = 1, ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 1 + 4 * 3 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
+enum {
+    ACCOUNT_VERSION = 1,
+    ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 1 + 4 * 3 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX + 1 + 4 + ADDRESS_MAX
+};
 
 enum { ACCOUNT_TRIAL_KEY = 1, ACCOUNT_SEAL_V1 = 2 };
+
+static bool forward_valid(const struct schema_account *a)
+{
+    return a->forward_how <= (FORWARD_ONLY | FORWARD_OWN_KEYS) && (a->forward[0] != '\0' || a->forward_how == 0);
+}
 
 static int account_unpack(const uint8_t *plain, size_t len, struct schema_account *ret)
 {
@@ -35,7 +43,10 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     struct slice pseudonym = unpack_raw(&u, sizeof(ret->pseudonym_key));
     ret->password_next = unpack_u32(&u);
     unpack_str(&u, ret->address, sizeof(ret->address));
-    if (!unpack_done(&u) || (flags & ~(ACCOUNT_TRIAL_KEY | ACCOUNT_SEAL_V1)) || ret->encrypt > ENCRYPT_ALWAYS)
+    ret->forward_how = unpack_u8(&u);
+    unpack_str(&u, ret->forward, sizeof(ret->forward));
+    if (!unpack_done(&u) || (flags & ~(ACCOUNT_TRIAL_KEY | ACCOUNT_SEAL_V1)) || ret->encrypt > ENCRYPT_ALWAYS ||
+        !forward_valid(ret))
         return ERR_FORMAT;
     memcpy(ret->auth_salt, salt.data, salt.len);
     memcpy(ret->pseudonym_key, pseudonym.data, pseudonym.len);
@@ -84,6 +95,8 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     pack_raw(&p, v->pseudonym_key, sizeof(v->pseudonym_key));
     pack_u32(&p, v->password_next);
     pack_str(&p, v->address);
+    pack_u8(&p, v->forward_how);
+    pack_str(&p, v->forward);
     return sealed_put(t, k, account, key_simple(&kb, 'A'), &p);
 }
 

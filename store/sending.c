@@ -117,12 +117,18 @@ static int note(struct store_write *w, uint64_t account, const uint8_t *whom)
 
 /* ---- a charge ---- */
 
-static enum hold_why beyond(const struct sending_limits *l, const struct sending_sum *sum)
+static bool passes(uint32_t limit, uint32_t part, uint32_t sum)
 {
-    return l->messages && sum->messages > l->messages         ? HOLD_MESSAGES
-           : l->recipients && sum->recipients > l->recipients ? HOLD_RECIPIENTS
-           : l->first && sum->first > l->first                ? HOLD_FIRST
-                                                              : (enum hold_why)0;
+    return limit && sum > (limit + part - 1) / part;
+}
+
+/* part: one of so many is to be had. */
+static enum hold_why beyond(const struct sending_limits *l, uint32_t part, const struct sending_sum *sum)
+{
+    return passes(l->messages, part, sum->messages)       ? HOLD_MESSAGES
+           : passes(l->recipients, part, sum->recipients) ? HOLD_RECIPIENTS
+           : passes(l->first, part, sum->first)           ? HOLD_FIRST
+                                                          : (enum hold_why)0;
 }
 
 static int hold(struct store_write *w, uint64_t account, enum hold_why why)
@@ -190,10 +196,14 @@ static int decide(struct store_write *w, struct charging *x, enum sending_verdic
         return err;
     total(&x->sent, &all);
     total(&x->domain, &domain);
-    *ret_now = x->sum.recipients ? beyond(x->limits, &all) : (enum hold_why)0;
+    *ret_now =
+        x->sum.recipients ? beyond(x->limits, x->charge->forwarded ? SENDING_FORWARD_PART : 1, &all) : (enum hold_why)0;
     if (*ret_now) {
         *ret = SENDING_HELD;
-        return hold(w, x->charge->account, *ret_now);
+        if (!x->charge->forwarded)
+            return hold(w, x->charge->account, *ret_now);
+        *ret_now = (enum hold_why)0;
+        return OK;
     }
     if (x->limits->domain_messages && x->sum.messages && domain.messages > x->limits->domain_messages) {
         *ret = SENDING_DOMAIN;

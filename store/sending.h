@@ -23,6 +23,10 @@ struct schema_sent {
     struct sending_sum v[SENDING_HOURS]; /* of each hour */
 };
 
+/* Strangers can fill the counts of an account that forwards. So what is forwarded may take this part of its limits, and
+ * past it waits in the mailbox: nobody is kept from sending by mail that others wrote. */
+enum { SENDING_FORWARD_PART = 2 };
+
 enum hold_why { HOLD_BY_HAND = 1, HOLD_MESSAGES, HOLD_RECIPIENTS, HOLD_FIRST, HOLD_COMPLAINTS };
 struct schema_hold {
     uint64_t since; /* seconds since 1970 */
@@ -38,7 +42,7 @@ void sending_total(const struct schema_sent *s, uint64_t now, struct sending_sum
 /* What becomes of a message that an account wants to send. */
 enum sending_verdict {
     SENDING_TAKEN,  /* it is counted */
-    SENDING_HELD,   /* the account is held, or is from now on: *ret_now says so */
+    SENDING_HELD,   /* the account is held, or is from now on: *ret_now says so; or it has forwarded its part */
     SENDING_DOMAIN, /* its domain has sent what it may */
 };
 

@@ -50,6 +50,7 @@ struct sending_limits {
 struct sending_charge {
     uint64_t account;
     bool message; /* it counts as one: what one submission becomes counts once */
+    bool forwarded;
     uint32_t n;
     const uint8_t *const *whom; /* n times SENDING_WHOM octets; zeros: is not counted */
 };

@@ -43,6 +43,7 @@ struct config {
     uint32_t send_messages_day, send_recipients_day, send_new_recipients_day; /* of an account; 0: no limit */
     uint32_t send_domain_messages_day;                                        /* of a domain's accounts */
     uint32_t complaints_day; /* about an account's mail; 0: they hold nobody */
+    bool forward_plaintext;  /* mail may be forwarded to whom no key is known of */
     char xclient_hosts[512]; /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
     uint32_t imap_sessions, imap_sessions_peer, imap_sessions_account;

@@ -146,6 +146,9 @@ const struct config_item config_items[] = {
     U32(complaints_day, LIVE, 10, 0, 200,
         "Messages of one account that others may complain about in any 24 hours, by feedback reports (RFC 5965) to "
         "abuse@; past it the account is held. 0: they hold nobody."),
+    BOOL(forward_plaintext, LIVE, 0,
+         "Let an account's mail be forwarded in the clear to an address of which no key is known (letterlock account "
+         "set --forward). With no, such mail is kept and not forwarded."),
     TEXT(xclient_hosts, LIVE, "", valid_address_list, "addresses with commas between them, or nothing",
          "Addresses that may use XCLIENT: a proxy in front, or a test."),
 

@@ -50,6 +50,9 @@
     X(ENCRYPTED, "encrypted")           /* messages of people here, sealed to recipients */          \
     X(INTERNAL, "internal")             /* DSNs and held mail, delivered here */                     \
     X(SENDER, "refused_sender")         /* written as nobody's or another's */                       \
+    X(FORWARDED, "forwarded")           /* to another address, as their account says */              \
+    X(FORWARDS_KEPT, "forwards_kept")   /* that could not go there */                                \
+    X(BOUNCES, "bounces")               /* of forwarded mail, to its senders */                      \
     X(SUPPRESSED, "refused_suppressed") /* recipients who bounced for good */                        \
     X(HELD, "refused_held")             /* their account is held, or their domain's limit reached */ \
     X(REPORTS, "feedback_reports")      /* to abuse@, whether they count or not */

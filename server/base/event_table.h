@@ -67,6 +67,8 @@
     EVENT(keys_not_approved, ERROR, 0, NUM(account, COUNT))                                                 \
     EVENT(address_not_approved, ERROR, 0, )                                                                 \
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
+    EVENT(forwarded, INFO, EVENT_EACH, NUM(account, COUNT) NUM(how, FORWARD) RAW(id, ID))                    \
+    EVENT(forward_kept, WARN, EVENT_EACH, NUM(account, COUNT) NUM(reason, REASON) RAW(id, ID))              \
     EVENT(encrypted, INFO, EVENT_EACH, NUM(recipients, COUNT) NUM(copies, COUNT) RAW(id, ID))               \
     /* mail that goes out: server/relay/report.h */                                                         \
     EVENT(outgoing, INFO, EVENT_EACH, NUM(fate, FATE) NUM(reply, COUNT) NUM(status, CODE) NUM(tries, COUNT) \
@@ -115,6 +117,7 @@
 #define EVENT_WORD_TABLES(TABLE) \
     TABLE(DNS)                   \
     TABLE(FATE)                  \
+    TABLE(FORWARD)               \
     TABLE(HOLD)                  \
     TABLE(NOTICE)                \
     TABLE(PROOF)                 \
@@ -136,6 +139,14 @@
     WORD(FATE, SENT, "sent")         \
     WORD(FATE, DEFERRED, "deferred") \
     WORD(FATE, FAILED, "failed")
+
+/* How mail went on. */
+#define EVENT_WORDS_FORWARD(WORD)                 \
+    WORD(FORWARD, HERE, "here")                   \
+    WORD(FORWARD, SEALED, "sealed")               \
+    WORD(FORWARD, ENCRYPTED, "arrived-encrypted") \
+    WORD(FORWARD, CLEAR, "clear")                 \
+    WORD(FORWARD, BOUNCE, "bounce")
 
 /* In the order of enum hold_why (store/sending.h). */
 #define EVENT_WORDS_HOLD(WORD)                    \

@@ -9,6 +9,7 @@
 #include "server/format/protection.h"
 #include "server/core/error.h"
 #include "server/cli/cli.h"
+#include "server/cli/forward.h"
 #include "server/cli/key_facts.h"
 #include "server/cli/sending.h"
 
@@ -199,21 +200,28 @@ static int by_address(const void *a, const void *b)
     return strcmp(((const struct account_row *)a)->address, ((const struct account_row *)b)->address);
 }
 
-struct usage_of {
-    uint64_t account;
-    struct schema_usage usage;
-    bool held;
+struct listed {
+    const struct account_row *row;
+    bool plaintext; /* forward_plaintext */
 };
 
-static int read_usage(void *arg, struct view *v)
+static int print_listed(void *arg, struct view *v, FILE *out)
 {
-    struct usage_of *u = arg;
-    int err = view_usage(v, u->account, &u->usage);
+    const struct listed *l = arg;
+    struct schema_account a;
+    struct schema_usage u;
+    int err = view_usage(v, l->row->id, &u), held = view_held(v, l->row->id);
+    if (!err && held != ERR_NOT_FOUND)
+        err = held;
+    if (!err)
+        err = view_account(v, l->row->id, &a);
     if (err)
         return err;
-    err = view_held(v, u->account);
-    u->held = err == OK;
-    return err == ERR_NOT_FOUND ? OK : err;
+    fprintf(out, "%-40s %8" PRIu64 " messages %12" PRIu64 " bytes%s", l->row->address, u.messages, u.bytes,
+            held == OK ? "  held: it sends nothing" : "");
+    err = forward_print_short(v, &a, l->plaintext, out);
+    fputc('\n', out);
+    return err;
 }
 
 int command_account_list(struct cli *c)
@@ -229,13 +237,8 @@ int command_account_list(struct cli *c)
     if (r.n)
         qsort(r.rows, r.n, sizeof(*r.rows), by_address);
     for (size_t k = 0; k < r.n && !rc; k++) {
-        struct usage_of u = {.account = r.rows[k].id};
-        err = view_run(i.view, read_usage, &u);
-        if (err)
-            rc = cli_fail(c, "the store cannot be read: %s", err_str(err));
-        else
-            printf("%-40s %8" PRIu64 " messages %12" PRIu64 " bytes%s\n", r.rows[k].address, u.usage.messages,
-                   u.usage.bytes, u.held ? "  held: it sends nothing" : "");
+        struct listed l = {&r.rows[k], i.config.forward_plaintext};
+        rc = instance_print(c, &i, false, print_listed, &l);
     }
     free(r.rows);
     instance_close(&i);
@@ -272,9 +275,15 @@ static int print_key(void *arg, const struct schema_key *key)
     return 0;
 }
 
+struct shown {
+    const struct schema_account *account;
+    bool plaintext; /* forward_plaintext */
+};
+
 static int print_account(void *arg, struct view *v, FILE *out)
 {
-    const struct schema_account *a = arg;
+    const struct shown *shown = arg;
+    const struct schema_account *a = shown->account;
     struct show s = {a->id, out};
     struct schema_usage u;
     int err = view_usage(v, a->id, &u);
@@ -290,7 +299,9 @@ static int print_account(void *arg, struct view *v, FILE *out)
     fprintf(out, "  seal-v2  %s\n  encrypt  %s\n", seal_v2_names[a->seal_v2], encrypt_names[a->encrypt]);
     if (a->trial_key)
         fprintf(out, "  note     its key pair was made on the server, for trials\n");
-    err = sending_print(v, a->id, (uint64_t)time(NULL), out);
+    err = forward_print(v, a, shown->plaintext, out);
+    if (!err)
+        err = sending_print(v, a->id, (uint64_t)time(NULL), out);
     if (!err)
         err = view_addresses_each(v, print_address, &s);
     if (!err)
@@ -300,9 +311,15 @@ static int print_account(void *arg, struct view *v, FILE *out)
     return err;
 }
 
+static int show_about(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
+{
+    struct shown shown = {a, i->config.forward_plaintext};
+    return instance_print(c, i, false, print_account, &shown);
+}
+
 int command_account_show(struct cli *c)
 {
-    return instance_print_account(c, false, print_account);
+    return instance_with_account(c, INSTANCE_VIEW, show_about, NULL);
 }
 
 const char *account_encrypt_name(uint8_t encrypt)
@@ -324,23 +341,49 @@ static int read_word(const struct cli *c, unsigned opt, const char *const *names
     return cli_usage(c, "%s", usage);
 }
 
+struct setting {
+    struct vault_request q;
+    char forward[ADDRESS_MAX];
+};
+
+static int set_about(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
+{
+    struct setting *s = arg;
+    int rc = forward_check(c, i, a, &s->q);
+    s->q.account = a->id;
+    return rc ? rc : instance_call(c, i, &s->q, -1, NULL);
+}
+
+static bool nothing_to_set(const struct cli *c)
+{
+    static const enum cli_option options[] = {OPT_POLICY,  OPT_QUOTA,        OPT_SEAL_V2,         OPT_ENCRYPT,
+                                              OPT_FORWARD, OPT_FORWARD_ONLY, OPT_FORWARD_OWN_KEYS};
+    for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++)
+        if (c->opt[options[k]])
+            return false;
+    return true;
+}
+
 int command_account_set(struct cli *c)
 {
-    struct vault_request q = {.type = VAULT_ACCOUNT_SET,
+    struct setting s = {.q = {.type = VAULT_ACCOUNT_SET,
                               .new = {.policy = VAULT_POLICY_KEEP,
                                       .quota = VAULT_QUOTA_KEEP,
                                       .seal_v2 = VAULT_SEAL_V2_KEEP,
-                                      .encrypt = VAULT_ENCRYPT_KEEP}};
-    if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA] && !c->opt[OPT_SEAL_V2] && !c->opt[OPT_ENCRYPT])
-        return cli_usage(c, "nothing to change: give --policy, --quota, --seal-v2 or --encrypt");
-    int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &q.new.policy) : EXIT_DONE;
+                                      .encrypt = VAULT_ENCRYPT_KEEP}}};
+    struct vault_account *new = &s.q.new;
+    if (nothing_to_set(c))
+        return cli_usage(c, "nothing to change: give --policy, --quota, --seal-v2, --encrypt or --forward");
+    int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &new->policy) : EXIT_DONE;
     if (!rc)
-        rc = read_quota(c, VAULT_QUOTA_KEEP, &q.new.quota);
+        rc = read_quota(c, VAULT_QUOTA_KEEP, &new->quota);
     if (!rc)
-        rc = read_word(c, OPT_SEAL_V2, seal_v2_names, "--seal-v2 takes auto or never", &q.new.seal_v2);
+        rc = read_word(c, OPT_SEAL_V2, seal_v2_names, "--seal-v2 takes auto or never", &new->seal_v2);
     if (!rc)
-        rc = read_word(c, OPT_ENCRYPT, encrypt_names, "--encrypt takes never, opportunistic or always", &q.new.encrypt);
-    return rc ? rc : instance_account_call(c, &q);
+        rc = read_word(c, OPT_ENCRYPT, encrypt_names, "--encrypt takes never, opportunistic or always", &new->encrypt);
+    if (!rc)
+        rc = forward_read(c, &s.q, s.forward);
+    return rc ? rc : instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, set_about, &s);
 }
 
 int command_account_remove(struct cli *c)

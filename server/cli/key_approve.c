@@ -6,6 +6,7 @@
 
 #include "server/core/error.h"
 #include "server/cli/cli.h"
+#include "server/cli/forward.h"
 #include "store/storekey.h"
 #include "server/cli/key_facts.h"
 #include "store/approve.h"
@@ -84,6 +85,7 @@ static int show(const struct cli *c, const struct search *s, const struct keys_l
                s->account.address);
     if (s->account.encrypt != ENCRYPT_NEVER) /* which is signed as well */
         printf("%s\n  encrypt     %s\n", s->account.address, account_encrypt_name(s->account.encrypt));
+    forward_print_signed(&s->account);
     for (size_t k = 0; k < l->n; k++) {
         const struct keys_entry *f = &l->v[k];
         key_print_block(f);
@@ -119,10 +121,15 @@ static int sign_address(const struct cli *c, struct instance *i, const struct sc
 static int sign_keys(const struct cli *c, struct instance *i, const struct schema_account *a, const struct keys_list *l)
 {
     struct schema_key keys[PGP_KEYS_MAX];
-    struct vault_request q = {
-        .type = VAULT_ACCOUNT_SET,
-        .account = a->id,
-        .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP, .seal_v2 = a->seal_v2, .encrypt = a->encrypt}};
+    struct vault_request q = {.type = VAULT_ACCOUNT_SET,
+                              .account = a->id,
+                              .new = {.policy = VAULT_POLICY_KEEP,
+                                      .quota = VAULT_QUOTA_KEEP,
+                                      .seal_v2 = a->seal_v2,
+                                      .encrypt = a->encrypt,
+                                      .forwards = true,
+                                      .forward_how = a->forward_how,
+                                      .forward = slice_str(a->forward)}};
     struct vault_reply r;
     char text[256] = "";
     for (size_t k = 0; k < l->n; k++)

@@ -45,14 +45,20 @@ static const struct command commands[] = {
     {"account", "show", command_account_show, "ADDRESS", 1, 1, 0,
      "Show an account: addresses, keys, policy, quota, mailboxes."},
     {"account", "set", command_account_set,
-     "ADDRESS [--policy P] [--quota BYTES] [--seal-v2 auto|never] [--encrypt never|opportunistic|always]", 1, 1,
-     BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2) | BIT(OPT_ENCRYPT),
+     "ADDRESS [--policy P] [--quota BYTES] [--seal-v2 auto|never] [--encrypt never|opportunistic|always] "
+     "[--forward TO|none [--forward-only] [--forward-own-keys]]",
+     1, 1,
+     BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2) | BIT(OPT_ENCRYPT) | BIT(OPT_FORWARD) | BIT(OPT_FORWARD_ONLY) |
+         BIT(OPT_FORWARD_OWN_KEYS),
      "Change an account's header policy (the help of account add lists them), quota, the format of its\n"
-     "encrypted mail, or whether what it sends is sealed. --seal-v2: auto (default) is SEIPD v2 where every\n"
-     "current key asks for it; never is SEIPD v1, for a reader whose key asks for v2 but who reads mail with\n"
-     "gpg or Thunderbird.\n"
+     "encrypted mail, whether what it sends is sealed, or where its mail is forwarded.\n"
+     "--seal-v2: auto (default) is SEIPD v2 where every current key asks for it; never is SEIPD v1, for a\n"
+     "reader whose key asks for v2 but who reads mail with gpg or Thunderbird.\n"
      "--encrypt: never (default) sends mail as the client gave it; opportunistic seals it where the keys of\n"
-     "all its recipients are known (those of accounts here); always refuses a recipient whose key is not."},
+     "all its recipients are known (those of accounts here); always refuses a recipient whose key is not.\n"
+     "--forward: what comes for the account goes to this address too, sealed where its key is known; elsewhere\n"
+     "it would go in the clear, which the configuration must allow (forward_plaintext). --forward-only: no copy\n"
+     "is kept. --forward-own-keys: sealed to the account's own keys, whoever it goes to."},
     {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0,
      "Remove an account, its addresses and all its mail."},
     {"account", "hold", command_account_hold, "ADDRESS", 1, 1, 0,
@@ -208,6 +214,9 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"quota", required_argument, NULL, OPT_QUOTA},
                                              {"seal-v2", required_argument, NULL, OPT_SEAL_V2},
                                              {"encrypt", required_argument, NULL, OPT_ENCRYPT},
+                                             {"forward", required_argument, NULL, OPT_FORWARD},
+                                             {"forward-only", no_argument, NULL, OPT_FORWARD_ONLY},
+                                             {"forward-own-keys", no_argument, NULL, OPT_FORWARD_OWN_KEYS},
                                              {"json", no_argument, NULL, OPT_JSON},
                                              {"canary", required_argument, NULL, OPT_CANARY},
                                              {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},

@@ -56,10 +56,11 @@ static int print_json(struct listing *l, const struct queue_entry *e)
     char id[QUEUE_ID_TEXT];
     const struct queue_envelope *v = &e->envelope;
     queue_id_write(e->id, id);
-    json_t *o = e->err == OK ? json_pack("{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I}", "id", id, "account_held",
-                                         (int)e->account_held, "queued_at", (json_int_t)v->queued_at, "from", v->from,
-                                         "size", (json_int_t)v->size, "hold_until", (json_int_t)v->hold_until,
-                                         "next_try", (json_int_t)next_try(e), "expires", (json_int_t)v->expires)
+    json_t *o = e->err == OK ? json_pack("{s:s, s:b, s:b, s:I, s:s, s:I, s:I, s:I, s:I}", "id", id, "account_held",
+                                         (int)e->account_held, "forwarded", v->origin == QUEUE_FORWARDED, "queued_at",
+                                         (json_int_t)v->queued_at, "from", v->from, "size", (json_int_t)v->size,
+                                         "hold_until", (json_int_t)v->hold_until, "next_try", (json_int_t)next_try(e),
+                                         "expires", (json_int_t)v->expires)
                              : json_pack("{s:s, s:b}", "id", id, "unreadable", 1);
     if (o == NULL)
         return ERR_MEMORY;
@@ -119,6 +120,8 @@ static void print_text(const struct listing *l, const struct queue_entry *e)
         putchar('<');
         fputs(v->from, stdout);
         printf(">  %" PRIu64 " bytes, queued %s", v->size, when(v->queued_at, at));
+        if (v->origin == QUEUE_FORWARDED)
+            printf(", forwarded");
         if (e->account_held)
             printf(", its account is held");
         if (v->hold_until == QUEUE_HOLD_FOREVER)

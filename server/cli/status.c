@@ -9,6 +9,7 @@
 #include "server/mail/date.h"
 #include "server/base/certs.h"
 #include "server/base/ipc.h"
+#include "server/cli/forward.h"
 #include "server/cli/sending.h"
 #include "server/cli/status.h"
 #include "server/gpg/gpg.h"
@@ -76,7 +77,8 @@ struct walk {
     unsigned max, n;
     bool full;
     uint64_t accounts, messages, bytes;
-    json_t *keys, *sending;
+    json_t *keys, *sending, *forwarding;
+    bool plaintext; /* forward_plaintext */
     const char *address;
     unsigned current;
 };
@@ -144,6 +146,8 @@ static int see_approval(struct walk *w)
         err = view_keys_approved(w->view, &a, keys, n);
     if (err == ERR_UNAPPROVED)
         add_ending(w, "not-approved", NULL);
+    else if (!err)
+        err = forward_collect(w->view, &a, w->plaintext, w->forwarding);
     return err == ERR_UNAPPROVED ? OK : err;
 }
 
@@ -182,6 +186,7 @@ static int see_accounts(void *arg, struct view *v)
     w->accounts = w->messages = w->bytes = 0;
     json_array_clear(w->keys);
     json_array_clear(w->sending);
+    json_array_clear(w->forwarding);
     int err = view_accounts_after(v, w->after, see_account, w);
     return err < 0 ? err : OK;
 }
@@ -192,9 +197,11 @@ static int add_accounts(const struct cli *c, struct instance *i, json_t *out)
                      .now = (uint64_t)time(NULL),
                      .keys = json_array(),
                      .sending = json_array(),
+                     .forwarding = json_array(),
+                     .plaintext = i->config.forward_plaintext,
                      .ahead = (uint64_t)i->config.key_notice_days * 86400};
     uint64_t accounts = 0, messages = 0, bytes = 0;
-    json_t *keys = json_array(), *sending = json_array();
+    json_t *keys = json_array(), *sending = json_array(), *forwarding = json_array();
     int err;
     do {
         w.n = 0;
@@ -203,13 +210,16 @@ static int add_accounts(const struct cli *c, struct instance *i, json_t *out)
             accounts += w.accounts, messages += w.messages, bytes += w.bytes;
             json_array_extend(keys, w.keys);
             json_array_extend(sending, w.sending);
+            json_array_extend(forwarding, w.forwarding);
         }
         w.after = w.last;
     } while (!err && w.full);
     json_decref(w.keys);
     json_decref(w.sending);
+    json_decref(w.forwarding);
     json_object_set_new(out, "keys", keys);
     json_object_set_new(out, "sending", sending);
+    json_object_set_new(out, "forwarding", forwarding);
     json_object_set_new(out, "accounts", json_integer((json_int_t)accounts));
     json_object_set_new(out, "messages", json_integer((json_int_t)messages));
     json_object_set_new(out, "bytes", json_integer((json_int_t)bytes));
@@ -281,6 +291,7 @@ static void print_status(const json_t *s)
     print_certificates(json_object_get(s, "certificates"));
     print_keys(json_object_get(s, "keys"));
     sending_print_list(json_object_get(s, "sending"));
+    forward_print_list(json_object_get(s, "forwarding"));
     json_array_foreach(json_object_get(s, "mind"), k, v) printf("  mind: %s\n", json_string_value(v));
 }
 

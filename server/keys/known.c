@@ -86,6 +86,20 @@ static int look(void *arg, struct view *v)
     return err == OK && l->known->n == 0 ? ERR_NOT_FOUND : err;
 }
 
+int known_here(struct view *v, const char *address)
+{
+    struct looking *l = calloc(1, sizeof(*l));
+    int err = ERR_MEMORY;
+
+    if (l) {
+        l->address = address;
+        err = look(l, v);
+        known_free(l->known);
+    }
+    free(l);
+    return err;
+}
+
 void known_ask(struct view *v, const char *address, known_fn *done, void *arg)
 {
     struct looking *l = calloc(1, sizeof(*l));

@@ -24,6 +24,8 @@ struct known {
 typedef void known_fn(void *arg, int status, struct known *k);
 /* No snapshot of the view may be open. */
 void known_ask(struct view *v, const char *address, known_fn *done, void *arg);
+/* In a snapshot: whether a key is known without asking anybody. ERR_NOT_FOUND: none is. */
+int known_here(struct view *v, const char *address);
 void known_free(struct known *k); /* NULL is allowed */
 
 #endif

@@ -127,9 +127,13 @@ static int request(struct enqueue *q, const struct enqueue_request *asked, int p
 {
     static uint8_t room[QUEUE_ADD_MAX + QUEUE_RECIPIENT_MAX];
     static struct vault_queue_row rows[VAULT_QUEUE_ROWS_MAX];
-    struct vault_request v = {
-        .type = VAULT_QUEUE_ADD,
-        .queue_add = {.id = q->id, .account = asked->charged, .counts = asked->counts, .n = asked->n, .v = rows}};
+    struct vault_request v = {.type = VAULT_QUEUE_ADD,
+                              .queue_add = {.id = q->id,
+                                            .account = asked->charged,
+                                            .counts = asked->counts,
+                                            .forwarded = asked->forwarded,
+                                            .n = asked->n,
+                                            .v = rows}};
     int err = seal_records(q->by, asked, q->id, room, rows, &v.queue_add.envelope);
     if (err == OK)
         name_whom(q->by, asked, rows);

@@ -18,6 +18,7 @@ struct enqueue_request {
     struct queue_envelope envelope; /* id 0: one is made */
     uint64_t charged;               /* the account that sends it (store/sending.h); 0: nobody's count grows */
     bool counts;                    /* as a message; its recipients count in any case */
+    bool forwarded;                 /* store/request.h */
     const struct queue_recipient *recipients;
     uint32_t n;
     const struct iovec *mail; /* as it is to be sent, CRLF lines; must live until sealed was called, or the end */

@@ -112,6 +112,7 @@ int opened_get(struct relay *r, const struct queue_envelope *e, struct opened_wa
         return ERR_MEMORY;
     c->relay = r;
     c->id = e->id;
+    c->is_ours = e->origin == QUEUE_OWN;
     c->users = 1;
     err = load(r, c);
     if (err == OK)
@@ -196,7 +197,7 @@ static int make(struct opened *c, bool eight_bit, struct opened_form *f)
         if (err == OK)
             err = pieces(mail, &v, &n);
     }
-    if (err == OK)
+    if (err == OK && c->is_ours)
         err = sign(c->relay, v, n, &f->fields);
     free(v);
     if (err == OK)

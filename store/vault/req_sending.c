@@ -55,7 +55,8 @@ int queue_charge(struct vault *v, struct store_write *w, struct request *q, enum
 {
     const struct vault_queue_add *a = &q->a.queue_add;
     const uint8_t *whom[VAULT_QUEUE_ROWS_MAX];
-    const struct sending_charge charge = {.account = a->account, .message = a->counts, .n = a->n, .whom = whom};
+    const struct sending_charge charge = {
+        .account = a->account, .message = a->counts, .forwarded = a->forwarded, .n = a->n, .whom = whom};
     enum hold_why now;
     *ret = SENDING_TAKEN;
     if (a->account == 0)

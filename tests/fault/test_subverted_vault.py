@@ -54,7 +54,7 @@ def refusal(i, to):
     return refused.value.recipients[to]
 
 
-@pytest.mark.parametrize("what", ["add-key", "state", "verdict", "certificate", "set"])
+@pytest.mark.parametrize("what", ["add-key", "state", "verdict", "certificate", "set", "forward"])
 def test_nothing_is_sealed_to_certificates_that_nobody_approved(i, store, what):
     subvert(i, what)
     p = i.run("audit", check=False)
@@ -65,6 +65,7 @@ def test_nothing_is_sealed_to_certificates_that_nobody_approved(i, store, what):
     assert code == 450 and b"not approved" in text
     assert i.logged(r"error .*keys-not-approved account=17", start)
     assert {"account": ALICE, "state": "not-approved"} in i.status()["keys"]
+    assert i.status()["forwarding"] == [] and i.run("queue", "list", "--json").stdout.strip() == b"[]"
     i.send(MALLORY, harness.mail(subject="others go on"))
     c = i.imap(ALICE)
     reply, _ = c.append("INBOX", None, None, harness.mail(subject="appended"))

@@ -116,6 +116,13 @@ static void swap_under_the_record(void)
                  "certificate");
 }
 
+static void forward(void)
+{
+    snprintf(alice.record.forward, sizeof(alice.record.forward), "%s", "spy@elsewhere.example");
+    alice.record.forward_how = 0;
+    move_on();
+}
+
 static void move_address(void)
 {
     alice.address.account = mallory.account;
@@ -155,6 +162,8 @@ static void take_set(void)
     alice.record.keys_version = version;
     alice.record.seal_v2 = mallory.record.seal_v2;
     alice.record.encrypt = mallory.record.encrypt;
+    alice.record.forward_how = mallory.record.forward_how;
+    memcpy(alice.record.forward, mallory.record.forward, sizeof(alice.record.forward));
     must(schema_put_account(t, keys, alice.account, &alice.record), "account");
     must(schema_put_approval(t, keys, alice.account, version, approval), "approval");
 }
@@ -165,7 +174,7 @@ static const struct {
 } acts[] = {
     {"add-key", add_key},      {"state", change_state}, {"verdict", change_verdict}, {"certificate", swap_certificate},
     {"address", move_address}, {"listed", move_listed}, {"set", take_set},           {"swap", swap_under_the_record},
-    {"alias", add_alias},
+    {"alias", add_alias},      {"forward", forward},
 };
 
 /* The vault's keys alone; the root is gone before anything is done. */

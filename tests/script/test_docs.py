@@ -442,7 +442,7 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     digests = [hashlib.blake2b(c[1:2] + c[62:158] + c[30:62] + c[159:], digest_size=32).digest() for c in certificates]
     approval = value_at(key, kv, account + b"G")
     assert approval[:5] == b"\1\0\0\0\1" and len(approval) == 69
-    text = uuid + account + name + approval[1:5] + b"\0\0" + b"\0\0\0\1" + b"".join(digests)
+    text = uuid + account + name + approval[1:5] + b"\0\0" + bytes(5) + b"\0\0\0\1" + b"".join(digests)
     assert approved(key, b"letterlock approval 1: certificates\0" + text, approval[5:])
     inbox = bytes([0, 0, 0, 1])
     entry = value_at(key, kv, account + b"u" + inbox + inbox)
@@ -572,7 +572,7 @@ def test_pseudonyms_open_as_written_down(policies):
     account = value_at(key, kv, number + b"A")
     assert account[0] == 1 and account[1:9] == number and account[25] == 2
     name = accounts["hidden"].encode()
-    assert account[-4 - len(name):] == len(name).to_bytes(4, "big") + name
+    assert account[-9 - len(name):] == len(name).to_bytes(4, "big") + name + bytes(5)  # it is not forwarded
     own = account[60:92]
     tag_key, stream_key = (hashlib.blake2b(t, key=own, digest_size=32).digest()
                            for t in (b"pseudonym tag", b"pseudonym stream"))

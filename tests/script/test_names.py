@@ -13,7 +13,7 @@ PREFIXES = {
     "server/mail/libmail_grammar.a": ("address_", "date_", "encoding_", "header_", "message_id_", "mime_", "token_"),
     "server/mail/libmail_address.a": ("address_",),
     "server/mail/libmail.a": ("mail_", "mime_repair_", "summary_", "text_", "transfer_"),
-    "server/mailauth/libmailauth.a": ("arf_", "canon_", "dkim_", "mta_sts_", "spf_", "tags_", "tls_report_"),
+    "server/mailauth/libmailauth.a": ("arf_", "canon_", "dkim_", "mta_sts_", "spf_", "srs_", "tags_", "tls_report_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/http/libhttp.a": ("http_",),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),

@@ -48,7 +48,9 @@ const struct schema_account records_account = {.id = A,
                                                .auth_salt = {1, 2, 3},
                                                .auth_iterations = 4096,
                                                .pseudonym_key = {9, 8, 7},
-                                               .address = "anna@example.org"};
+                                               .address = "anna@example.org",
+                                               .forward_how = FORWARD_ONLY,
+                                               .forward = "other@example.net"};
 
 const struct schema_address records_address = {.account = A, .kind = ADDRESS_ALIAS, .address = "post@example.org"};
 

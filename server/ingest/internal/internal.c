@@ -9,6 +9,7 @@
 #include "server/base/ipc.h"
 #include "server/core/error.h"
 #include "server/format/parcel.h"
+#include "server/ingest/transaction/forward.h"
 #include "server/mail/address.h"
 #include "server/queue/enqueue.h"
 #include "server/queue/internal.h"
@@ -141,15 +142,50 @@ static int look_up(void *arg, struct view *v)
     return OK;
 }
 
+/* ---- a bounce of forwarded mail ---- */
+
+static void sent_on(void *arg, int status, uint64_t id, enum sending_verdict verdict)
+{
+    struct internal *i = arg;
+
+    if (status == OK)
+        count(i->in, COUNT_BOUNCES);
+    finish(i, status);
+}
+
+/* It goes on to whom we had written for. */
+static int send_on(struct internal *i, const struct job *j, uint64_t now)
+{
+    static const struct enqueue_hooks hooks = {.done = sent_on};
+    struct bounce b;
+    uint64_t id;
+    int err;
+
+    memcpy(&id, j->delivery, sizeof(id));
+    transaction_bounce_describe(i->in, id % (BLOB_ID_MAX - 1) + 1, j->to, &i->piece, 1, now, &b);
+    idle_set(i->in->loop, &i->stall, i->in->stall_ms, stalled);
+    err = enqueue_start(i->in->enqueuer, &b.request, &hooks, i, &i->enqueue);
+    explicit_bzero(&b, sizeof(b));
+    return err;
+}
+
 static int deliver(struct internal *i, struct job *j)
 {
     static const struct deposit_hooks hooks = {.sealed = sealed, .done = deposited};
     const uint64_t now = (uint64_t)time(NULL);
     struct ingest *in = i->in;
-    int err = view_run(in->view, look_up, j);
+    char sender[ADDRESS_MAX];
+    int err = j->from[0] ? ERR_NOT_FOUND : transaction_bounce_open(in, j->to, sender);
+    const bool bounce = err == OK;
 
+    if (bounce)
+        memcpy(j->to, sender, sizeof(j->to));
+    if (bounce || err == ERR_NOT_FOUND)
+        err = view_run(in->view, look_up, j);
+    if (bounce && err == ERR_DENIED)
+        return send_on(i, j, now);
     if (err != OK)
-        return err;
+        return err == ERR_FORMAT ? ERR_NOT_FOUND : err;
     sealer_keep_seen(in->depositor.sealer);
     struct deposit_request q = {
         .seal = {.account = j->account,

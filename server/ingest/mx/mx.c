@@ -8,6 +8,7 @@
 #include "server/ingest/mx/complaint.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/deliver.h"
+#include "server/ingest/transaction/forward.h"
 #include "server/ingest/transaction/rcpt.h"
 
 enum { HOPS_MAX = 100 /* Received fields; RFC 5321 section 6.3 asks for 100 at least */ };
@@ -31,14 +32,46 @@ static void mx_close(void *r)
     free(t);
 }
 
+/* Mail that was forwarded has a return path of ours, to which bounces come: from the null path, to whom we named. All
+ * others are told what any guess of an address is told. */
+enum { NO_BOUNCE = 100 /* no error of a function */ };
+static int take_bounce(struct transaction *t, const char *address)
+{
+    struct transaction_route to;
+    char sender[ADDRESS_MAX];
+    int err = transaction_bounce_open(t->in, address, sender);
+
+    if (err == ERR_NOT_FOUND)
+        return NO_BOUNCE;
+    if (err == OK && smtp_envelope(t->smtp)->sender[0])
+        err = ERR_FORMAT;
+    if (err != OK)
+        return err == ERR_FORMAT ? ERR_NOT_FOUND : err;
+    err = transaction_route(t, sender, &to);
+    if (err == OK)
+        return transaction_add_local(t, address, &to);
+    if (err != ERR_DENIED && err != ERR_FORMAT)
+        return err;
+    err = transaction_bounce(t, address, sender);
+    return err == ERR_LIMIT ? TRANSACTION_CROWDED : err;
+}
+
+static int take(struct transaction *t, const char *address)
+{
+    struct transaction_route to;
+    int err = take_bounce(t, address);
+
+    if (err != NO_BOUNCE)
+        return err;
+    err = transaction_route(t, address, &to);
+    return err == OK ? transaction_add_local(t, address, &to) : err;
+}
+
 static void on_rcpt(void *r, const struct smtp_event *e)
 {
     struct transaction *t = r;
-    struct transaction_route to;
-    int err = transaction_route(t, e->address, &to);
+    int err = take(t, e->address);
 
-    if (err == OK)
-        err = transaction_add_local(t, e->address, &to);
     if (err == OK)
         smtp_accept(t->smtp, NULL);
     else
@@ -64,7 +97,11 @@ static void on_end(void *r)
     };
     transaction_received_make(&received, smtp_envelope(t->smtp), t->received);
     mx_look_for_complaint(t);
-    transaction_deliver(t);
+    err = transaction_forward(t);
+    if (err == OK)
+        transaction_deliver(t);
+    else
+        transaction_refuse_all(t, NULL, err);
 }
 
 const struct smtp_receiver mx_receiver = {

@@ -13,6 +13,7 @@
 #include "server/ingest/submission/encrypt.h"
 #include "server/ingest/submission/state.h"
 #include "server/ingest/transaction/deliver.h"
+#include "server/ingest/transaction/forward.h"
 #include "server/ingest/transaction/rcpt.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/report.h"
@@ -373,6 +374,8 @@ static int rewrite_header(struct submission *s)
 
 static void deliver(struct submission *s, int err)
 {
+    if (err == OK)
+        err = transaction_forward(&s->t);
     if (err != OK)
         transaction_refuse_all(&s->t, header_refusals, err);
     else

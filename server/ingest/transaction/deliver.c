@@ -65,7 +65,7 @@ static void accept_all(struct transaction *t)
     char text[64];
 
     for (size_t i = 0; i < t->n; i++)
-        if (!t->rcpts[i].queued)
+        if (!t->rcpts[i].queued && !t->rcpts[i].away)
             (void)told_add(&t->told, t->rcpts[i].account, t->rcpts[i].delivery);
     count(t->in, COUNT_ACCEPTED);
     t->in->counters[COUNT_BYTES] += t->msg.len ? t->msg.len : t->len;
@@ -216,6 +216,11 @@ static bool finished(struct transaction *t)
     for (size_t i = 0; i < t->n; i++)
         if (t->rcpts[i].status != OK)
             return true;
+    if (t->also && !t->also->finish(t))
+        return false;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->rcpts[i].status != OK)
+            return true;
     return !t->kind->finish || t->kind->finish(t);
 }
 
@@ -228,7 +233,7 @@ static bool advance(struct transaction *t)
     t->stepping = false;
     if (!all)
         return false;
-    if (t->msg.len && !t->keeps) {
+    if (t->msg.len && !t->keeps && !(t->also && t->also->keeps(t))) {
         t->len = t->msg.len;
         transaction_wipe_content(t); /* nothing readable stays while the vault stores */
     }

@@ -63,6 +63,7 @@ static int look_up(void *arg, struct view *v)
     struct schema_account a;
     struct schema_usage u;
     uint64_t quota;
+    bool kept;
     int err = view_route(v, l->address, strlen(l->address), ret);
 
     l->account = err == OK ? ret->account : 0;
@@ -75,9 +76,11 @@ static int look_up(void *arg, struct view *v)
     if (err != OK)
         return err;
     quota = a.quota_bytes;
+    kept = !a.forward[0] || !(a.forward_how & FORWARD_ONLY);
+    l->ret->forwards = a.forward[0] != '\0';
     memcpy(l->ret->primary, a.address, sizeof(l->ret->primary));
     explicit_bzero(&a, sizeof(a));
-    if (!quota)
+    if (!quota || !kept)
         return OK;
     err = view_usage(v, ret->account, &u);
     if (err != OK)
@@ -121,6 +124,7 @@ int transaction_add_local(struct transaction *t, const char *address, const stru
         return ERR_MEMORY;
     r->t = t;
     r->reserved = least_size(t);
+    r->forwards = to->forwards;
     r->account = to->to.account;
     memcpy(r->primary, to->primary, sizeof(r->primary));
     memcpy(r->address, name, sizeof(r->address));

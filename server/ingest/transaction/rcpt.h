@@ -7,6 +7,7 @@
 struct transaction_route {
     struct schema_address to;
     char primary[ADDRESS_MAX]; /* of the account */
+    bool forwards;             /* its record says that its mail goes on */
 };
 /* ERR_NOT_FOUND, ERR_FORMAT: no such user; ERR_DENIED: not a domain of ours; ERR_NO_KEY, ERR_UNAPPROVED, ERR_QUOTA, and
  * those of the view. */

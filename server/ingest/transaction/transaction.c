@@ -39,6 +39,14 @@ int transaction_charge(struct transaction *t, uint64_t octets)
     return err;
 }
 
+void transaction_give(struct transaction *t, uint64_t left)
+{
+    if (t->charged <= left)
+        return;
+    budget_give(smtp_session_place(t->session), t->charged - left);
+    t->charged = left;
+}
+
 const struct transaction_refusal *transaction_refusal_of(const struct transaction_refusal *table, int err)
 {
     while (table->err != err && table->err != OK)
@@ -101,6 +109,8 @@ void transaction_cancel(struct transaction *t)
     idle_cancel(&t->stall);
     if (!t->delivering)
         return;
+    if (t->also)
+        t->also->cancel(t);
     if (t->kind->cancel)
         t->kind->cancel(t);
     for (size_t i = 0; i < t->n; i++) {
@@ -134,6 +144,8 @@ void transaction_reset(struct transaction *t)
 {
     transaction_cancel(t);
     transaction_forget_content(t);
+    if (t->also)
+        t->also->reset(t);
     if (t->kind->reset)
         t->kind->reset(t);
     for (size_t i = 0; i < t->n; i++)

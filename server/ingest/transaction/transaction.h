@@ -41,7 +41,10 @@ struct transaction_rcpt {
     uint8_t delivery[RECORD_HASH_SIZE];
     struct transaction_reservation *reservation;
     uint64_t reserved;
-    bool queued; /* not here, or held: it goes to the outgoing queue */
+    bool queued;   /* not here, or held: it goes to the outgoing queue */
+    bool forwards; /* its account's mail goes on: forward.h */
+    bool away;     /* and no copy is kept, or it is nobody's here */
+    uint8_t hops;  /* accounts here that handed it on */
     enum transaction_rcpt_state state;
     struct deposit *deposit;
     int status;
@@ -57,6 +60,15 @@ struct transaction_kind {
     bool (*finish)(struct transaction *t);
     void (*cancel)(struct transaction *t); /* finish is not asked any more. NULL: nothing is under way */
     void (*reset)(struct transaction *t);  /* what the receiver holds for the transaction is given back. May be NULL */
+};
+
+/* What is left to do besides, before the kind's: forward.h. */
+struct forwarding;
+struct transaction_also {
+    bool (*finish)(struct transaction *t); /* as of the kind */
+    void (*cancel)(struct transaction *t);
+    void (*reset)(struct transaction *t);
+    bool (*keeps)(const struct transaction *t); /* the content is needed yet */
 };
 
 struct transaction {
@@ -83,6 +95,8 @@ struct transaction {
     struct defer step;
     struct idle stall; /* ends a delivery that makes no progress */
     struct told told;
+    const struct transaction_also *also; /* NULL: nothing is */
+    struct forwarding *forwarding;
 };
 
 /* ---- its parts of a receiver's table (smtp/session.h): r is a struct transaction ---- */
@@ -121,6 +135,7 @@ void transaction_name(struct transaction *t); /* gives the next transaction its 
 /* Room for one more, zeroed; the caller counts it in n. A further call moves all recipients. NULL: no memory. */
 struct transaction_rcpt *transaction_add_rcpt(struct transaction *t);
 int transaction_charge(struct transaction *t, uint64_t octets); /* budget_take */
+void transaction_give(struct transaction *t, uint64_t left);    /* what is charged beyond so much */
 void transaction_wipe_content(struct transaction *t);           /* the budget stays charged */
 void transaction_forget_content(struct transaction *t);         /* wiped, and the budget given back */
 void transaction_cancel(struct transaction *t);                 /* deliveries under way end with ERR_TIMEOUT */

@@ -197,6 +197,15 @@ static int nothing_but_encrypt(struct store_write *w, void *arg)
     return schema_put_account(w->t, w->keys, w->account, &a);
 }
 
+static int nothing_but_forward(struct store_write *w, void *arg)
+{
+    struct schema_account a;
+
+    assert_int_equal(schema_get_account(w->t, w->keys, w->account, &a), OK);
+    memcpy(a.forward, "mallory@example.net", 20);
+    return schema_put_account(w->t, w->keys, w->account, &a);
+}
+
 static int no_approval(struct store_write *w, void *arg)
 {
     struct schema_keybuf k;
@@ -229,9 +238,10 @@ static int forge(struct store_write *w, void *arg)
 static void test_not_approved(void **state)
 {
     static int (*const forgeries[])(struct store_write * w,
-                                    void *arg) = {drop_key,      slip_in_key,       bring_back,
-                                                  other_verdict, other_certificate, nothing_but_seal_v2,
-                                                  no_approval,   other_primary,     nothing_but_encrypt};
+                                    void *arg) = {drop_key,           slip_in_key,       bring_back,
+                                                  other_verdict,      other_certificate, nothing_but_seal_v2,
+                                                  no_approval,        other_primary,     nothing_but_encrypt,
+                                                  nothing_but_forward};
 
     for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
         if (i > 0) {

@@ -80,6 +80,7 @@ static const struct vault_queue_row ADDED[] = {{1, 50, RECORD, NULL, WHOM}, {7, 
 
 #define SET ((struct vault_set){3, RANGES})
 /* One of each type, every field with a value of its own. */
+#define FORWARDED .forwards = true, .forward_how = FORWARD_OWN_KEYS, .forward = slice_str("other@example.net")
 static size_t samples(struct vault_request out[48])
 {
     const struct vault_request all[] = {
@@ -114,7 +115,8 @@ static size_t samples(struct vault_request out[48])
          .new = {.policy = VAULT_POLICY_KEEP,
                  .quota = VAULT_QUOTA_KEEP,
                  .seal_v2 = SEAL_V2_NEVER,
-                 .encrypt = ENCRYPT_ALWAYS}},
+                 .encrypt = ENCRYPT_ALWAYS,
+                 FORWARDED}},
         {.type = VAULT_ADDRESS_ADD, .account = 16, .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}},
         {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str("al@example.org")},
         {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")},
@@ -136,7 +138,7 @@ static size_t samples(struct vault_request out[48])
         {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
         {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
         {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
-        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, 16, true, slice_of(RECORD, 90), 2, ADDED}},
+        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, 16, 1, 1, slice_of(RECORD, 90), 2, ADDED}},
         {.type = VAULT_QUEUE_UPDATE,
          .account = PART_QUEUE,
          .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
@@ -195,8 +197,7 @@ static int refusal(enum vault_msg type, const uint8_t *bytes, size_t len)
     int err = unpack(type, bytes, len, &q, &copy, &room);
     if (err != OK) /* a failure leaves what it was to fill */
         assert_true(q.type == untouched.type && q.account == untouched.account);
-    free(copy);
-    free(room);
+    free(copy), free(room);
     return err;
 }
 
@@ -287,7 +288,7 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
         break;
     case VAULT_QUEUE_ADD:
         assert_true(a->queue_add.id == b->queue_add.id && a->queue_add.account == b->queue_add.account &&
-                    a->queue_add.counts == b->queue_add.counts);
+                    a->queue_add.counts == b->queue_add.counts && a->queue_add.forwarded == b->queue_add.forwarded);
         assert_slice(a->queue_add.envelope, b->queue_add.envelope);
         assert_rows(a->queue_add.v, b->queue_add.v, a->queue_add.n, b->queue_add.n);
         break;
@@ -374,8 +375,7 @@ static void test_identity(void **state)
         assert_body(&all[i], &got);
         assert_int_equal(pack(&got, again), len);
         assert_memory_equal(again, buf, len);
-        free(copy);
-        free(room);
+        free(copy), free(room);
     }
 }
 

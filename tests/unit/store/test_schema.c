@@ -8,6 +8,8 @@ static void check_of_accounts(char letter)
     case 'A':
         assert_memory_equal(&records_got.account.id, &records_account.id, 24);
         assert_string_equal(records_got.account.address, records_account.address);
+        assert_string_equal(records_got.account.forward, records_account.forward);
+        assert_int_equal(records_got.account.forward_how, FORWARD_ONLY);
         assert_true(records_got.account.policy == 2 && records_got.account.trial_key == 1 &&
                     records_got.account.seal_v2 == SEAL_V2_NEVER && records_got.account.encrypt == ENCRYPT_ALWAYS &&
                     records_got.account.keys_version == 7 && records_got.account.uidvalidity_last == 0xfffffffe &&

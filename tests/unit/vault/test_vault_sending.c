@@ -121,6 +121,30 @@ static void test_messages(void **state)
     assert_int_equal(submit(b.account, 1, 1), SENDING_HELD);
 }
 
+/* Strangers' mail that goes on: half of what there is, and nobody is held. */
+static void test_forwarded(void **state)
+{
+    struct vault_request q;
+    (void)state;
+    limits(5, 0, 0, 0);
+    for (int i = 0; i < 6; i++) {
+        q = mail(b.account, 1, 1);
+        q.queue_add.forwarded = true;
+        assert_int_equal(request(&b, &q, parcel), OK);
+        assert_int_equal(b.r.queued.verdict, i < 3 ? SENDING_TAKEN : SENDING_HELD);
+        assert_int_equal(held(b.account).why, 0);
+    }
+    assert_int_equal(sum_of(b.account).messages, 3);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(submit(b.account, 1, 1), SENDING_TAKEN);
+    assert_int_equal(submit(b.account, 1, 1), SENDING_HELD);
+    assert_int_equal(held(b.account).why, HOLD_MESSAGES);
+    q = mail(b.account, 1, 1);
+    q.queue_add.forwarded = true;
+    assert_int_equal(request(&b, &q, parcel), OK);
+    assert_int_equal(b.r.queued.verdict, SENDING_HELD);
+}
+
 static void test_recipients(void **state)
 {
     (void)state;
@@ -503,6 +527,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_messages),
+        TEST(test_forwarded),
         TEST(test_recipients),
         TEST(test_first),
         TEST(test_any_24_hours),
