@@ -224,12 +224,21 @@ static void queue_sealed(void *arg)
     idle_touch(i->in->loop, &i->stall);
 }
 
-static int is_here(void *arg, struct view *v)
+/* ERR_DENIED: elsewhere. ERR_NOT_FOUND also: it bounced for good lately. */
+static int find_whom(void *arg, struct view *v)
 {
     struct job *j = arg;
     struct schema_address to;
+    struct suppressed s;
+    char address[ADDRESS_MAX];
+    int err = view_route(v, j->to, strlen(j->to), &to);
 
-    return view_route(v, j->to, strlen(j->to), &to);
+    if (err != ERR_DENIED || suppression_spell(j->to, address) != OK)
+        return err;
+    err = view_suppressed(v, address, &s);
+    if (err == OK)
+        return s.until > (uint64_t)time(NULL) ? ERR_NOT_FOUND : ERR_DENIED;
+    return err == ERR_NOT_FOUND ? ERR_DENIED : err;
 }
 
 /* A domain that is ours takes it as it takes what is held for people here. */
@@ -241,7 +250,7 @@ static int describe(struct internal *i, struct job *j, struct enqueue_request *q
     int err = at ? address_domain_normalize(at + 1, strlen(at + 1), domain) : ERR_FORMAT;
 
     if (err == OK)
-        err = view_run(i->in->view, is_here, j);
+        err = view_run(i->in->view, find_whom, j);
     if (err != OK && err != ERR_DENIED)
         return err;
     *to = (struct queue_recipient){.state = QUEUE_QUEUED, .local = err == OK, .notify = SMTP_NOTIFY_NEVER};

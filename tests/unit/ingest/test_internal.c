@@ -218,6 +218,19 @@ static struct queue_seen queue_now(void)
     return q;
 }
 
+static void suppress(const char *address)
+{
+    struct suppressed s = {.until = (uint64_t)time(NULL) + 1000, .reply = "550 5.1.1 no"};
+    struct vault_request q = {.type = VAULT_SUPPRESS_PUT};
+    uint8_t record[SUPPRESSED_RECORD_MAX];
+    size_t len;
+
+    assert_int_equal(suppression_spell(address, s.address), OK);
+    assert_int_equal(suppression_seal(b.keys, &s, q.suppress.hash, record, &len), OK);
+    q.suppress.record = slice_of(record, len);
+    assert_int_equal(request(&b, &q, -1), OK);
+}
+
 static void test_queued_once(void **state)
 {
     struct queue_seen q;
@@ -239,6 +252,8 @@ static void test_queued_once(void **state)
     assert_int_equal(queue_now().messages, 2);
     assert_int_equal(deliver(3, "nobody@example.org"), ERR_NOT_FOUND);
     assert_int_equal(deliver(3, "reports"), ERR_FORMAT);
+    suppress("gone@there.example");
+    assert_int_equal(deliver(3, "Gone@there.example"), ERR_NOT_FOUND);
     assert_int_equal(deliver(3, "x@[192.0.2.1]"), ERR_FORMAT);
     assert_int_equal(ask_fd(3, "reports@there.example", memfd(mail, sizeof(mail), 0)), ERR_REFUSED);
     assert_int_equal(queue_now().messages, 2);
