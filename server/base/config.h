@@ -65,8 +65,9 @@ struct config {
     uint32_t tls_report_interval;                  /* seconds */
     char smarthost[300], smarthost_user[256], smarthost_password_file[512];
 
-    char doctor_peer[300]; /* whose port 25 letterlock doctor tries, or "" */
-    char blocklists[512];  /* their names, with commas between them */
+    char doctor_peer[300];        /* whose port 25 letterlock doctor tries, or "" */
+    char blocklists[512];         /* their names, with commas between them */
+    uint32_t blocklists_interval; /* seconds; 0: they are not watched */
 
     uint64_t quota_default;          /* bytes an account, 0: none */
     uint32_t account_entries_max;    /* messages in all mailboxes of an account; 0: no limit */

@@ -23,7 +23,7 @@ struct config_item {
     const char *help;
 };
 
-enum { CONFIG_ITEMS_MAX = 96 };
+enum { CONFIG_ITEMS_MAX = 128 };
 extern const struct config_item config_items[];
 extern const size_t config_items_n;
 

@@ -214,6 +214,8 @@ const struct config_item config_items[] = {
     TEXT(blocklists, LIVE, "zen.spamhaus.org, bl.spamcop.net", valid_domains,
          "names with commas between them, or nothing",
          "Block lists that are asked by DNS whether they have this server's own addresses (RFC 5782)."),
+    U32(blocklists_interval, LIVE, 86400, 0, 2592000,
+        "Seconds between two times that they are asked; letterlock doctor asks at once. 0: nobody else does."),
 
     SIZE(quota_default, LIVE, 0, 0, 1024 * TB,
          "Bytes a new account may hold; 0 is no limit. All that takes room in the store counts: messages, their places "

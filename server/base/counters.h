@@ -158,7 +158,8 @@
     X(RELAY_READY_NOW, "queue_ready_now")                            \
     X(RELAY_CONNECTIONS_NOW, "connections_now")                      \
     X(RELAY_UNWRITTEN_NOW, "unwritten_now")                          \
-    X(RELAY_PLAINTEXT_NOW, "relay_plaintext_bytes_now")
+    X(RELAY_PLAINTEXT_NOW, "relay_plaintext_bytes_now")              \
+    X(RELAY_LISTED_NOW, "block_lists_now") /* a bit for each that has us */
 
 #define COUNTER_SMTP_ENUM(id, name) COUNTER_SMTP_##id,
 #define COUNTER_IMAP_ENUM(id, name) COUNTER_IMAP_##id,

@@ -78,6 +78,8 @@
         RAW(to, TEXT) RAW(said, TEXT))                                                                       \
     EVENT(queue_damaged, ERROR, 0, NUM(status, STATUS))                                                     \
     EVENT(relay_roots, WARN, 0, NUM(errno, ERRNO))                                                          \
+    EVENT(block_listed, WARN, EVENT_EACH, NUM(list, COUNT) NUM(ip, COUNT))                                  \
+    EVENT(block_list_over, INFO, EVENT_EACH, NUM(list, COUNT) NUM(ip, COUNT))                               \
     EVENT(sts_unreachable, INFO, 0, NUM(status, STATUS))                                                    \
     EVENT(tls_report_lost, INFO, 0, NUM(tries, COUNT) NUM(status, STATUS))                                  \
     EVENT(dkim_unreadable, ERROR, 0, NUM(keys, COUNT))                                                      \

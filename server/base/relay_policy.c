@@ -352,3 +352,11 @@ size_t relay_policy_ports(const struct relay_policy *p, uint16_t *out, size_t ma
     }
     return n;
 }
+
+bool relay_source_is_private(const struct relay_source *s)
+{
+    const uint8_t *p = (const uint8_t *)&s->v4;
+
+    return s->has4 && (p[0] == 10 || (p[0] == 172 && (p[1] & 0xf0) == 16) || (p[0] == 192 && p[1] == 168) ||
+                       (p[0] == 100 && (p[1] & 0xc0) == 64));
+}

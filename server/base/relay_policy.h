@@ -46,6 +46,8 @@ size_t relay_policy_ports(const struct relay_policy *p, uint16_t *out, size_t ma
 int relay_host_parse(const char *text, struct relay_route *ret);
 /* "ADDRESS[,ADDRESS]". ERR_FORMAT. */
 int relay_source_parse(const char *text, struct relay_source *ret);
+/* An address of a private network is not the one that others see. */
+bool relay_source_is_private(const struct relay_source *s);
 /* A host name, or an address in brackets or not. */
 bool relay_host_valid(const char *text);
 

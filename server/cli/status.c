@@ -290,6 +290,9 @@ static void print_status(const json_t *s)
     printf("\n");
     print_certificates(json_object_get(s, "certificates"));
     print_keys(json_object_get(s, "keys"));
+    json_array_foreach(json_object_get(s, "block_lists"), k, v)
+        printf("  block list: %s has an address of this server: letterlock doctor %s says which, and why\n",
+               json_string_value(v), json_string_value(json_object_get(s, "domain")));
     sending_print_list(json_object_get(s, "sending"));
     forward_print_list(json_object_get(s, "forwarding"));
     json_array_foreach(json_object_get(s, "mind"), k, v) printf("  mind: %s\n", json_string_value(v));
@@ -313,6 +316,22 @@ static void mind_disk(const json_t *roles, json_t *mind)
                  json_integer_value(json_object_get(counters, "disk-reserve-bytes")));
         json_array_append_new(mind, json_string(text));
     }
+}
+
+/* The names of those whose bit is set. */
+static void add_block_lists(const json_t *roles, const struct config *config, json_t *out)
+{
+    char one[sizeof(config->blocklists)];
+    const char *at = config->blocklists;
+    json_t *list = json_array(), *v;
+    json_int_t bits = 0;
+    size_t k;
+    json_array_foreach(roles, k, v) bits |=
+        json_integer_value(json_object_get(json_object_get(v, "counters"), "block_lists_now"));
+    for (; bits && config_list_next(&at, one, sizeof(one)); bits >>= 1)
+        if (bits & 1)
+            json_array_append_new(list, json_string(one));
+    json_object_set_new(out, "block_lists", list);
 }
 
 static void add_roles(const struct cli *c, json_t *out)
@@ -429,6 +448,7 @@ int status_read(const struct cli *c, struct instance *i, json_t **ret)
         return cli_fail(c, "out of memory");
     if (i->running)
         add_roles(c, s);
+    add_block_lists(json_object_get(s, "roles"), &i->config, s);
     if (err) /* what the server says of itself is wanted most when the store is gone */
         json_array_append_new(json_object_get(s, "mind"), json_string(why));
     else

@@ -236,16 +236,3 @@ bool doctor_address_is(const struct doctor_address *a, const struct doctor_addre
 {
     return a->six == b->six && memcmp(a->octets, b->octets, a->six ? 16 : 4) == 0;
 }
-
-void doctor_reversed(const struct doctor_address *a, char out[DOCTOR_REVERSED_CAP])
-{
-    size_t at = 0;
-
-    if (!a->six) {
-        snprintf(out, DOCTOR_REVERSED_CAP, "%u.%u.%u.%u", a->octets[3], a->octets[2], a->octets[1], a->octets[0]);
-        return;
-    }
-    for (int i = 15; i >= 0; i--)
-        at += (size_t)snprintf(out + at, DOCTOR_REVERSED_CAP - at, "%x.%x%s", a->octets[i] & 0xfU,
-                               (unsigned)a->octets[i] >> 4, i ? "." : "");
-}

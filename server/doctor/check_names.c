@@ -6,8 +6,9 @@
 
 #include "server/core/error.h"
 #include "server/doctor/impl.h"
+#include "server/mailauth/block_list.h"
 
-enum { LIST_CAP = sizeof(((struct config *)0)->blocklists) };
+enum { LIST_CAP = sizeof(((struct config *)0)->blocklists), NAME_CAP = LIST_CAP + BLOCK_LIST_REVERSED_CAP };
 
 /* ---- addresses ---- */
 
@@ -98,10 +99,10 @@ static void see_ptr(struct doctor *d, const struct doctor_address *own, const st
 void doctor_check_ptr(struct doctor *d)
 {
     for (size_t i = 0; i < d->nown; i++) {
-        char name[DOCTOR_REVERSED_CAP + 16], reversed[DOCTOR_REVERSED_CAP];
+        char name[BLOCK_LIST_REVERSED_CAP + 16], reversed[BLOCK_LIST_REVERSED_CAP];
         const struct dns_answer *a;
 
-        doctor_reversed(&d->own[i], reversed);
+        block_list_reversed(d->own[i].octets, d->own[i].six, reversed);
         snprintf(name, sizeof(name), "%s.%s.arpa", reversed, d->own[i].six ? "ip6" : "in-addr");
         a = doctor_ask_or_say(d, DNS_PTR, name);
         if (a)
@@ -289,39 +290,42 @@ void doctor_check_caa(struct doctor *d)
 
 /* ---- block lists (RFC 5782) ---- */
 
-/* Section 5: each list has 127.0.0.2, or it does not work, or does not answer this asker. Answers of 127.255.255.x say
- * that it refuses. */
-static bool list_works(struct doctor *d, const char *list, bool six)
+/* BLOCK_LIST_NOTHING: it answers no question, or not as lists do. */
+static enum block_list_says ask_list(struct doctor *d, const struct doctor_address *own, const char *list)
 {
-    struct doctor_address test = {.octets = {127, 0, 0, 2}}, got[1];
-    char name[LIST_CAP + DOCTOR_REVERSED_CAP], reversed[DOCTOR_REVERSED_CAP];
+    enum block_list_entry e[BLOCK_LIST_QUESTIONS] = {BLOCK_LIST_NONE};
+    char name[NAME_CAP];
+    int err;
 
-    if (six)
-        test = (struct doctor_address){.six = true, .octets = {[10] = 0xff, 0xff, 0x7f, 0, 0, 2}};
-    doctor_reversed(&test, reversed);
-    snprintf(name, sizeof(name), "%s.%s", reversed, list);
-    return doctor_addresses(d, name, got, 1) && !got[0].six && got[0].octets[0] == 127 &&
-           !(got[0].octets[1] == 255 && got[0].octets[2] == 255);
+    for (int q = 0; q < BLOCK_LIST_QUESTIONS; q++) {
+        const struct dns_answer *a = NULL;
+        if (block_list_name((enum block_list_question)q, own->octets, own->six, list, name, sizeof(name)) == OK)
+            a = doctor_ask(d, DNS_A, name, &err);
+        if (!a)
+            return BLOCK_LIST_NOTHING;
+        for (uint32_t i = 0; i < a->n; i++)
+            e[q] = block_list_add(e[q], a->v[i].data.data);
+    }
+    return block_list_says(own->octets, own->six, e);
 }
 
 static void see_listed(struct doctor *d, const struct doctor_address *own, const char *list)
 {
-    char name[LIST_CAP + DOCTOR_REVERSED_CAP], reversed[DOCTOR_REVERSED_CAP], why[200] = "";
+    const enum block_list_says says = ask_list(d, own, list);
+    char name[NAME_CAP], why[200] = "";
     const struct dns_answer *a;
     int err;
 
-    doctor_reversed(own, reversed);
-    snprintf(name, sizeof(name), "%s.%s", reversed, list);
-    a = doctor_ask(d, DNS_A, name, &err);
-    if (!a || !list_works(d, list, own->six)) {
+    if (says == BLOCK_LIST_NOTHING) {
         doctor_say(d, DOCTOR_UNKNOWN, "", "remove the list from blocklists if it has ended, or ask it how it is asked",
                    "%s answers no question from here about %s", list, own->text);
         return;
     }
-    if (a->n == 0) {
+    if (says == BLOCK_LIST_NO) {
         doctor_say(d, DOCTOR_OK, "", "", "%s is not on %s", own->text, list);
         return;
     }
+    (void)block_list_name(BLOCK_LIST_HAS, own->octets, own->six, list, name, sizeof(name));
     a = doctor_ask(d, DNS_TXT, name, &err);
     if (a && a->n)
         snprintf(why, sizeof(why), ": %.*s", (int)(a->v[0].data.len < 180 ? a->v[0].data.len : 180), a->v[0].data.data);

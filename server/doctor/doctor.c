@@ -50,15 +50,6 @@ static void add_own(struct doctor *d, bool six, const void *octets)
     inet_ntop(six ? AF_INET6 : AF_INET, a->octets, a->text, sizeof(a->text));
 }
 
-/* An address of a private network is not the one that others see. */
-static bool is_private(const struct relay_source *s)
-{
-    const uint8_t *p = (const uint8_t *)&s->v4;
-
-    return s->has4 && (p[0] == 10 || (p[0] == 172 && (p[1] & 0xf0) == 16) || (p[0] == 192 && p[1] == 168) ||
-                       (p[0] == 100 && (p[1] & 0xc0) == 64));
-}
-
 static void find_own(struct doctor *d)
 {
     const struct relay_source *source = relay_policy_source(d->f->policy, d->f->domain);
@@ -66,7 +57,7 @@ static void find_own(struct doctor *d)
 
     if (!source && d->f->config->relay_source[0] && relay_source_parse(d->f->config->relay_source, &usual) == OK)
         source = &usual;
-    if (source && !is_private(source)) {
+    if (source && !relay_source_is_private(source)) {
         if (source->has4)
             add_own(d, false, &source->v4);
         if (source->has6)

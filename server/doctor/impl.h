@@ -69,9 +69,6 @@ size_t doctor_texts(const struct dns_answer *a, bool (*is_one)(struct slice txt)
 /* Up to max addresses of a name, IPv4 first; appends. What was not answered adds none. */
 size_t doctor_addresses(struct doctor *d, const char *name, struct doctor_address *out, size_t max);
 bool doctor_address_is(const struct doctor_address *a, const struct doctor_address *b);
-/* "1.2.0.192" of 192.0.2.1, before "in-addr.arpa" or a list's name; of IPv6 its 32 digits. */
-enum { DOCTOR_REVERSED_CAP = 64 };
-void doctor_reversed(const struct doctor_address *a, char out[DOCTOR_REVERSED_CAP]);
 
 /* ---- pages (page.c) ---- */
 

@@ -45,6 +45,7 @@ struct relay {
     struct sts_kept *sts_kept;
     struct tallies *tallies; /* of TLS; NULL in tests */
     struct tls_reports *tls_reports;
+    struct listed *listed;   /* of the first process; else NULL */
     struct tls_roots *roots; /* or NULL */
     struct relay_policy *policy;
     struct relay_source source; /* of domains that have none of their own */

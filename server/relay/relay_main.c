@@ -14,6 +14,7 @@
 #include "server/queue/internal.h"
 #include "server/relay/delivery.h"
 #include "server/relay/inside.h"
+#include "server/relay/listed.h"
 #include "server/relay/relay.h"
 #include "server/relay/sts_kept.h"
 #include "server/relay/suppress.h"
@@ -143,6 +144,8 @@ static void use_config(const struct config *c)
         (void)relay_host_parse(c->smarthost, &r->router.smarthost);
     if (r->tallies)
         tallies_limit(r->tallies, c->tls_report ? c->tls_report_interval : 0);
+    if (r->listed)
+        listed_use(r->listed, &r->config);
     if (r->schedule)
         schedule_limit(r->schedule, &l);
     else
@@ -229,6 +232,8 @@ static void on_status(void *arg, struct pack *reply)
     role_status_put(reply, COUNTER_RELAY_CONNECTIONS_NOW, relay.ndeliveries);
     role_status_put(reply, COUNTER_RELAY_UNWRITTEN_NOW, relay.unwritten);
     role_status_put(reply, COUNTER_RELAY_PLAINTEXT_NOW, relay.contents.octets);
+    if (relay.listed)
+        role_status_put(reply, COUNTER_RELAY_LISTED_NOW, listed_now(relay.listed));
 }
 
 /* ---- the beginning and the end ---- */
@@ -305,6 +310,7 @@ static int make(const struct role_start *start)
     r->vault = vault_client_create(r->loop, on_notice, r);
     r->dns = dns_create(r->loop);
     r->fetch = fetch_create(r->loop);
+    r->listed = r->instance == 0 && r->dns ? listed_create(r->loop, r->dns) : NULL;
     r->sts_kept = r->vault ? sts_kept_create(r->loop, r->view, r->vault, relay_now) : NULL;
     shelf = (struct sts_shelf){sts_kept_read, sts_kept_write, r->sts_kept};
     r->sts = sts_create(r->loop, r->dns, r->fetch, relay_now, &shelf);
@@ -361,6 +367,7 @@ static void end(void)
     tallies_destroy(r->tallies);
     ask_destroy(r->ingest);
     sts_destroy(r->sts);
+    listed_destroy(r->listed);
     sts_kept_destroy(r->sts_kept);
     dns_destroy(r->dns);
     fetch_destroy(r->fetch);

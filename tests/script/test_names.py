@@ -13,15 +13,16 @@ PREFIXES = {
     "server/mail/libmail_grammar.a": ("address_", "date_", "encoding_", "header_", "message_id_", "mime_", "token_"),
     "server/mail/libmail_address.a": ("address_",),
     "server/mail/libmail.a": ("mail_", "mime_repair_", "summary_", "text_", "transfer_"),
-    "server/mailauth/libmailauth.a": ("arf_", "canon_", "dkim_", "mta_sts_", "spf_", "srs_", "tags_", "tls_report_"),
+    "server/mailauth/libmailauth.a": (
+        "arf_", "block_list_", "canon_", "dkim_", "mta_sts_", "spf_", "srs_", "tags_", "tls_report_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/http/libhttp.a": ("http_",),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "internal_", "ingest_"),
     "server/relay/librelay.a": (
-        "relay_", "attempt_", "changes_", "delivery_", "destination_", "dsn_", "inside_", "opened_", "outcome_",
-        "mail_fd_", "report_", "route_", "schedule_", "sts_", "suppress_", "table_", "tallies_", "tally_",
+        "relay_", "attempt_", "changes_", "delivery_", "destination_", "dsn_", "inside_", "listed_", "opened_",
+        "outcome_", "mail_fd_", "report_", "route_", "schedule_", "sts_", "suppress_", "table_", "tallies_", "tally_",
         "tls_reports_", "trust_"),
     "server/dns/libdns.a": ("dns_",),
     "server/doctor/libdoctor.a": ("doctor_", "chain_", "spf_", "visit_", "zone_"),

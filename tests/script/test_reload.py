@@ -512,7 +512,7 @@ ELSEWHERE = [elsewhere(*item) for item in dict(
     fetch_timeout=2, doctor_peer="mx.example", blocklists="a.example, b.example", send_messages_day=5,
     send_recipients_day=5, send_new_recipients_day=5, send_domain_messages_day=5, complaints_day=5, tls_report="no",
     tls_report_contact="tls@letterlock.test", tls_report_interval=3600,
-    forward_plaintext="yes").items()]
+    forward_plaintext="yes", blocklists_interval=5).items()]
 RELAY = [to_relay(*item) for item in dict(
     queue_retry=10, queue_retry_max=100, queue_delay_notice=0, relay_connections=7, smarthost="x",
     relay_connections_destination=3, relay_connect_timeout=7, relay_timeout=9, relay_source="127.0.0.1,::1",
