@@ -16,7 +16,7 @@ from test_subverted_ingest import ALICE, BOB, Channel, error, make, requests, se
 
 MAY = {"VAULT_QUEUE_UPDATE", "VAULT_SUPPRESS_PUT", "VAULT_SUPPRESS_DEL", "VAULT_STS_PUT", "VAULT_STS_DEL",
        "VAULT_TALLY_PUT", "VAULT_TALLY_DEL"}
-DELIVER = 1  # INTERNAL_DELIVER
+DELIVER, QUEUE = 1, 2  # INTERNAL_
 OUTSIDE = "carol@there.example"
 LIE = harness.crlf("From: bob@letterlock.test\nTo: alice@letterlock.test\nSubject: your password\n\nis wanted\n")
 pytestmark = pytest.mark.needs("root", "ss")
@@ -75,10 +75,10 @@ def stopped(pid):
         os.kill(pid, signal.SIGCONT)
 
 
-def put_inside(c, to, mail=LIE, delivery=None, seals=True):
+def put_inside(c, to, mail=LIE, delivery=None, seals=True, kind=DELIVER, sender=""):
     fd = sealed_file(mail, seals)
     try:
-        return c.ask(DELIVER, internal(to, delivery), [fd])[0]
+        return c.ask(kind, internal(to, delivery, sender), [fd])[0]
     finally:
         os.close(fd)
 
@@ -132,6 +132,21 @@ def test_mail_of_its_own_is_sealed_and_comes_once(served):
     assert i.run("audit").returncode == 0
 
 
+def test_into_the_queue_too(served):
+    """As anybody, but in no account's name: what it sends by itself it could as well."""
+    i, before, inside = served, queued(served), state(served)
+    with taken(i, "ingest") as c:
+        put = lambda to, **more: put_inside(c, to, kind=QUEUE, sender=BOB, **more)
+        delivery = os.urandom(16)
+        assert [put("erin@there.example", delivery=delivery) for _ in range(3)] == [0, 0, 0]
+        assert put(f"nobody@{harness.DOMAIN}") == error("NOT_FOUND")
+        assert put("erin") == error("FORMAT") and put("x@[192.0.2.1]") == error("FORMAT")
+        assert put("erin@there.example", mail=b"") != 0 and put("erin@there.example", seals=False) == error("REFUSED")
+    (new,) = [m for m in queued(i) if m not in before]
+    assert new[1:] == (BOB, ["erin@there.example"]) and state(i) == inside
+    assert i.run("audit").returncode == 0
+
+
 def test_more_than_its_share_waits_outside(served):
     i, many, ingest = served, 200, served.pids("ingest")
     with taken(i, "ingest") as c:
@@ -151,7 +166,7 @@ def test_more_than_its_share_waits_outside(served):
 
 
 MALFORMED = [
-    ("no message has this number", 2, internal(ALICE), 1),
+    ("no message has this number", 3, internal(ALICE), 1),
     ("a reply", 100, struct.pack(">II", 0, 0), 0),
     ("cut short", DELIVER, internal(ALICE)[:-1], 1),
     ("too long", DELIVER, internal(ALICE) + b"x", 1),
