@@ -1,6 +1,7 @@
 /* A connection: its place among its peer's, its deadline, and the certificate of its handshake. The library has no way
  * to close one, so its socket is shut, which the library hears of. */
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,9 +9,16 @@
 #include "server/core/error.h"
 #include "server/web/web.h"
 
+enum { LEFT_MS = 300 /* for what it sent before */ };
+
+static struct web_conn *of_deadline(struct idle *i)
+{
+    return (struct web_conn *)((char *)i - offsetof(struct web_conn, deadline));
+}
+
 static void on_deadline(struct idle *i)
 {
-    struct web_conn *c = (struct web_conn *)((char *)i - offsetof(struct web_conn, deadline));
+    struct web_conn *c = of_deadline(i);
 
     c->web->counts[COUNT_WEB_TIMEOUTS]++;
     web_conn_end(c);
@@ -30,6 +38,7 @@ static void closed(void **context)
     if (!c)
         return;
     *context = NULL;
+    epoll_ctl(c->web->leave_fd, EPOLL_CTL_DEL, c->fd, NULL);
     idle_cancel(&c->deadline);
     shown_unref(c->shown);
     if (c->next)
@@ -67,6 +76,57 @@ void web_conn_open(struct web *web, int fd, const struct sockaddr_storage *peer,
     web->adding = NULL;
 }
 
+/* ---- clients that go away ---- */
+
+static void on_left(struct idle *i)
+{
+    web_conn_end(of_deadline(i));
+}
+
+/* The library does not hear of an end that comes with the last octets, nor of any while a request waits for its
+ * handler. Who has sent a whole request is answered, and the library then reads the end. */
+static void leaves(struct web_conn *c)
+{
+    c->left = true;
+    if (c->waits)
+        web_conn_end(c);
+    else if (!c->ended)
+        idle_set(c->web->loop, &c->deadline, LEFT_MS, on_left); /* a whole head sets another */
+}
+
+static void on_leaving(void *arg, unsigned events)
+{
+    const struct web *web = arg;
+    struct epoll_event e;
+
+    while (epoll_wait(web->leave_fd, &e, 1, 0) == 1)
+        leaves(e.data.ptr);
+}
+
+static void watch_leaving(struct web_conn *c)
+{
+    struct epoll_event e = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = c};
+
+    (void)epoll_ctl(c->web->leave_fd, EPOLL_CTL_ADD, c->fd, &e); /* without it its deadline does */
+}
+
+int web_conn_watch(struct web *web)
+{
+    web->leave_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (web->leave_fd < 0)
+        return ERR_IO;
+    web->leave = watch_create(web->loop, web->leave_fd, LOOP_READ, on_leaving, web);
+    return web->leave ? OK : ERR_MEMORY;
+}
+
+void web_conn_unwatch(struct web *web)
+{
+    if (!web->leave)
+        return;
+    watch_destroy(web->leave);
+    close(web->leave_fd);
+}
+
 /* Within httpd_add. */
 static void started(struct web *web, struct MHD_Connection *mhd, void **context)
 {
@@ -77,6 +137,7 @@ static void started(struct web *web, struct MHD_Connection *mhd, void **context)
     *context = c;
     c->mhd = mhd;
     web->counts[COUNT_WEB_CONNECTIONS]++;
+    watch_leaving(c);
     web_conn_deadline(c, web->config.web_request_timeout);
     if (tls && shown_want_http(tls->tls_session) != OK)
         web_conn_end(c);

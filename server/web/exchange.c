@@ -1,7 +1,6 @@
 /* A request from its head to the end of its answer. The library calls exchange_step when the head is there, for each
  * piece of the body, when all is there, and once more when it was woken. What it is answered in its first call ends the
  * connection, since what follows in it is then read by nobody; so that is where heads are refused. */
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 #include "server/web/web.h"
 
 enum {
-    LOOK_MS = 1000,
     OCTETS_A_SECOND = 2000,     /* at least; web_transfer_timeout comes on top */
     HEAD_OCTETS_MAX = 16 * 1024 /* more than the library's memory for a connection holds */
 };
@@ -62,7 +60,6 @@ static void answered(struct web_exchange *x, unsigned status, struct MHD_Respons
     if (!x->asleep)
         return;
     x->asleep = false;
-    x->conn->web->waiting--;
     MHD_resume_connection(x->conn->mhd);
     httpd_run_soon(x->conn->httpd);
 }
@@ -254,8 +251,6 @@ static void answer_refused(struct web_exchange *x)
 
 static enum MHD_Result handle(struct web_exchange *x)
 {
-    struct web *web = x->conn->web;
-
     place_content_end(&x->conn->place);
     idle_cancel(&x->conn->deadline);
     x->request.body = slice_of(x->body.data, x->body.len);
@@ -268,9 +263,9 @@ static enum MHD_Result handle(struct web_exchange *x)
         return queue(x);
     x->asleep = true;
     x->conn->waits = true;
-    if (web->waiting++ == 0)
-        timer_set(web->look, LOOK_MS);
     MHD_suspend_connection(x->conn->mhd);
+    if (x->conn->left)
+        web_conn_end(x->conn); /* nobody waits for it */
     return MHD_YES;
 }
 
@@ -335,18 +330,4 @@ void exchange_conn_ends(struct web_conn *c)
     if (c->waits)
         gone(c->x);
     drop_body(c->x);
-}
-
-void exchange_look(void *arg)
-{
-    struct web *web = arg;
-
-    for (struct web_conn *c = web->conns; c; c = c->next) {
-        struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
-
-        if (!c->ended && c->waits && poll(&p, 1, 0) == 1)
-            web_conn_end(c);
-    }
-    if (web->waiting > 0)
-        timer_set(web->look, LOOK_MS);
 }

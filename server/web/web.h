@@ -56,8 +56,8 @@ struct web {
     size_t ntables;
     struct web_conn *conns;
     struct web_conn *adding; /* the one that the library is just being given */
-    struct timer *look;      /* for clients that went away before their answer */
-    unsigned waiting;        /* exchanges that wait for their answer */
+    int leave_fd;            /* tells of clients that go away (epoll) */
+    struct watch *leave;
     bool stopping;
     uint64_t counts[WEB_COUNTERS_N];
     struct site *site;
@@ -84,6 +84,7 @@ struct web_conn {
     struct shown *shown;    /* of its handshake; NULL: none was begun */
     struct web_exchange *x; /* the request in hand */
     bool waits;             /* it waits for its handler */
+    bool left;              /* the client has said its last word */
     bool ended;             /* no word more; it is about to be closed */
 };
 
@@ -93,6 +94,8 @@ bool web_conn_may_end(const struct place *p, enum place_why why);
 void web_conn_end_place(struct place *p, enum place_why why);
 void web_conn_deadline(struct web_conn *c, uint64_t seconds);
 void web_conn_stop_all(struct web *web);
+int web_conn_watch(struct web *web); /* for clients that go away. ERR_MEMORY, ERR_IO */
+void web_conn_unwatch(struct web *web);
 /* As the library tells. */
 void web_conn_told(void *httpd, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
 int web_conn_certs(gnutls_session_t session, const gnutls_datum_t *issuers, int nissuers,
@@ -105,7 +108,6 @@ enum MHD_Result exchange_step(void *httpd, struct MHD_Connection *mhd, const cha
                               const char *version, const char *upload, size_t *upload_len, void **context);
 void exchange_over(void *httpd, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why);
 void exchange_conn_ends(struct web_conn *c); /* its handler is told, and what it holds is given back */
-void exchange_look(void *web);               /* for clients that went away before their answer */
 /* An answer that is ready: instead of http_answer, in a handler. r is the caller's, and outlives the daemons. */
 void exchange_answer_ready(struct http_exchange *x, unsigned status, struct MHD_Response *r, uint64_t octets);
 

@@ -60,8 +60,9 @@ static int on_start(void *arg, const struct service *s)
         use_certs(web, s->certs);
     web->conn_ends = exchange_conn_ends;
     web->not_found = not_found;
-    web->look = timer_create_in(s->loop, exchange_look, web);
-    err = web->look ? make_rows(web) : ERR_MEMORY;
+    err = web_conn_watch(web);
+    if (err == OK)
+        err = make_rows(web);
     if (err == OK)
         err = httpd_start(&web->clear, web, false, &hooks);
     if (err == OK && web->shown)
@@ -82,7 +83,7 @@ static void on_finish(void *arg)
     httpd_stop(&web->secure);
     pages_destroy(web->pages);
     site_destroy(web->site);
-    timer_destroy(web->look);
+    web_conn_unwatch(web);
     shown_unref(web->shown);
 }
 

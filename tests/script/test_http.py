@@ -1,9 +1,12 @@
 """HTTP as strangers speak it: what is answered, what is refused, and that nobody is kept from it by somebody else."""
+import contextlib
+import pathlib
 import re
 import socket
 import ssl
+import subprocess
 import sys
-import pathlib
+import threading
 import time
 
 import pytest
@@ -280,3 +283,192 @@ def test_one_after_another_and_all_at_once(site):
                 assert read_answer(s)[0] == (200 if tls else 308)
             s.sendall(f"GET /robots.txt HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n".encode())
             assert read_answer(s)[0] in (200, 308) and read_answer(s) is None
+
+
+# ---- who is slow, and who is many ----
+
+@pytest.fixture(scope="module")
+def strict():
+    """Short deadlines, and few connections of a peer."""
+    with harness.Instance(web=True).init(web_instances=1, web_request_timeout=2, web_idle_timeout=2,
+                                         web_transfer_timeout=2, web_sessions_peer=40) as i:
+        yield i.serve()
+
+
+def drip(s, text, end):
+    """An octet now and then, until the other side has had enough."""
+    for octet in text * 1000:
+        if time.monotonic() > end:
+            return False
+        try:
+            s.sendall(octet.encode())
+            s.settimeout(0.1)
+            if s.recv(1) == b"":
+                return True
+        except (socket.timeout, ssl.SSLWantReadError):
+            continue
+        except (ConnectionError, ssl.SSLError):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+def test_slow_clients_are_ended(strict, tls):
+    before = strict.counters("web")["web_timeouts"]
+    end = time.monotonic() + WAIT
+    with connect(strict, tls) as line, connect(strict, tls) as fields, connect(strict, tls) as idle:
+        fields.sendall(f"GET / HTTP/1.1\r\n{HOST}".encode())
+        idle.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+        assert read_answer(idle)[0] in (200, 308)
+        assert drip(line, "GET", end) and drip(fields, "X: y\r\n", end)
+        assert idle.recv(1) == b""
+    with socket.create_connection(("127.0.0.1", strict.port("https")), timeout=WAIT) as mute:
+        assert mute.recv(1) == b""  # whose handshake never began
+    assert strict.counters("web")["web_timeouts"] >= before + 4
+
+
+def test_who_does_not_read_is_ended(strict):
+    with connect(strict, tls=True) as s:
+        s.settimeout(2)
+        with contextlib.suppress(OSError):  # until neither side takes more
+            for _ in range(100000):
+                s.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode() * 100)
+        before, end = 1, time.monotonic() + WAIT
+        while before and time.monotonic() < end:
+            time.sleep(0.1)
+            before = strict.counters("web")["web_sessions_now"]
+        assert before == 0
+
+
+def test_a_peer_has_so_many(strict):
+    end = time.monotonic() + WAIT
+    while strict.counters("web")["web_sessions_now"] and time.monotonic() < end:
+        time.sleep(0.1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(socket.create_connection(("127.0.0.1", strict.port("http")), timeout=WAIT))
+        with socket.create_connection(("127.0.0.1", strict.port("http")), timeout=WAIT) as s:
+            assert s.recv(12) == b"HTTP/1.1 503"
+        with socket.create_connection(("127.0.0.1", strict.port("https")), timeout=WAIT) as s:
+            assert s.recv(12) == b""
+        assert strict.counters("web")["web_sessions_refused"] >= 2
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, AssertionError):
+            if get(strict, "/", tls=False)[0] == 308:
+                break
+
+
+def memory(i):
+    return sum(int(re.search(r"^RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+               for pid in i.pids("web"))
+
+
+def test_nothing_grows(site):
+    """Hostile heads, half heads and handshakes that end: afterwards the role is as large as before."""
+    texts = [t.encode("latin-1") for t in HOSTILE]
+
+    def turn():
+        for n, text in enumerate(texts):
+            with connect(site, tls=n % 2) as s, contextlib.suppress(ConnectionError, ssl.SSLError):
+                s.sendall(text[:len(text) // (1 + n % 3)])
+            with socket.create_connection(("127.0.0.1", site.port("https")), timeout=WAIT) as s:
+                s.sendall(text[:50])
+
+    turn()
+    before = memory(site)
+    for _ in range(2):
+        turn()
+    end = time.monotonic() + WAIT
+    while site.counters("web")["web_sessions_now"] and time.monotonic() < end:
+        time.sleep(0.1)
+    assert site.counters("web")["web_sessions_now"] == 0
+    assert memory(site) < before + 2048, "KB"
+    assert len(site.pids("web")) == 1 and "web 0 ended" not in site.log()
+
+
+# ---- TLS ----
+
+def openssl(*args):
+    return subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True, input="", timeout=WAIT)
+
+
+def test_old_tls_is_refused(site):
+    to = f"127.0.0.1:{site.port('https')}"
+    for bad in (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1_2", "-cipher", "AES128-GCM-SHA256"],
+                ["-tls1_2", "-cipher", "ECDHE+SHA256:@SECLEVEL=0"], ["-tls1_2", "-cipher", "DHE"],
+                ["-alpn", "h2"], ["-alpn", "imap"]):
+        assert openssl("s_client", "-connect", to, *bad).returncode != 0, bad
+    for good in (["-tls1_2"], ["-tls1_3"], ["-alpn", "h2,http/1.1"], ["-groups", "P-256"]):
+        said = openssl("s_client", "-connect", to, *good)
+        assert said.returncode == 0, said.stderr
+        assert "ALPN protocol: http/1.1" in said.stdout or "-alpn" not in good
+    said = openssl("s_client", "-connect", to, "-tls1_2", "-reconnect").stdout
+    assert "Reused" not in said and "Secure Renegotiation IS supported" in said
+
+
+def shown(i, name):
+    with connect(i, name=name) as s:
+        return s.getpeercert(binary_form=True)
+
+
+def make(i, name, cn):
+    chain, key = i.dir / "tls" / f"{name}chain.pem", i.dir / "tls" / f"{name}key.pem"
+    made = openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 30,
+                   "-subj", f"/CN={cn}", "-addext", f"subjectAltName=DNS:{cn}", "-keyout", key, "-out", chain)
+    assert made.returncode == 0, made.stderr
+    key.chmod(0o600)
+    return ssl.PEM_cert_to_DER_cert(chain.read_text())
+
+
+def test_certificates_change_and_nobody_notices(site):
+    """By name, and by a reload while handshakes go on: none fails, and a connection that is there goes on."""
+    own = shown(site, NAME)
+    other = make(site, "mta-sts.example.org.", "mta-sts.example.org")
+    failed, count, over = [], [0], threading.Event()
+
+    def load():
+        while not over.is_set():
+            try:
+                assert get(site, "/robots.txt")[0] == 200
+                count[0] += 1
+            except (OSError, AssertionError, TypeError) as e:
+                failed.append(repr(e))
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    with connect(site) as kept:
+        kept.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+        assert read_answer(kept)[0] == 200
+        for t in threads:
+            t.start()
+        for n in range(3):
+            fresh = make(site, "", NAME)
+            site.run("reload")
+            end = time.monotonic() + WAIT
+            while shown(site, NAME) != fresh and time.monotonic() < end:
+                pass
+            assert shown(site, NAME) == fresh != own
+            assert shown(site, "mta-sts.example.org") == other
+            kept.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+            assert read_answer(kept)[0] == 200
+        over.set()
+        for t in threads:
+            t.join()
+    assert failed == [] and count[0] > 5
+
+
+# ---- the end ----
+
+def test_the_orderly_stop(site):
+    """Who waits for nothing is let go, and what is under way is answered."""
+    with connect(site) as idle, connect(site) as asked:
+        idle.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+        assert read_answer(idle)[0] == 200
+        asked.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
+        began = time.monotonic()
+        assert site.stop() == 0
+        assert read_all(idle) == b""
+        said = read_all(asked)
+        assert said == b"" or said.startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - began < 25
+    said = site.log()
+    assert NAME not in re.sub(r"(?m)^.* (master|vault)\S* .*$", "", said) and "robots.txt" not in said
