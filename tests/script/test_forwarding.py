@@ -353,6 +353,24 @@ def test_a_loop_ends(i, peer):
     assert len(i.fetch_all(ALICE)) == 2 and i.queue() == [] and len(peer.mails) == 1
 
 
+def test_two_servers_that_forward_to_one_another():
+    """Each seals what it sends on: a loop is seen all the same."""
+    zone = {harness.DOMAIN: "@ MX 10 mx\nmx A 127.0.0.1", "there.test": "@ MX 10 mx\nmx A 127.0.0.1"}
+    with names.start(zone) as n, harness.Instance() as here, harness.Instance(domain="there.test") as there:
+        bob = f"bob@{there.domain}"
+        for one, other, address in ((here, there, ALICE), (there, here, bob)):
+            one.init(**n.settings(), relay_port=other.port("smtp"), queue_retry=1, queue_retry_max=2)
+            one.add_account(address)
+        here.run("account", "set", ALICE, "--forward", bob, "--forward-own-keys")
+        there.run("account", "set", bob, "--forward", ALICE, "--forward-own-keys")
+        here.serve()
+        there.serve()
+        here.send(ALICE, letter(), sender=SENDER)
+        assert here.logged(r"forward-kept account=\d+ reason=loop", wait=120)
+        assert len(here.fetch_all(ALICE)) == 2 and len(there.fetch_all(bob)) == 1
+        assert here.run("queue", "list", "--json").stdout.strip() == b"[]"
+
+
 def test_a_retry_makes_no_doubles(i):
     i.forward(ALICE, FRIEND, "--forward-own-keys")
     message = letter()

@@ -225,6 +225,24 @@ static void done(void *arg, int status, uint64_t id, enum sending_verdict verdic
     transaction_go_on(t);
 }
 
+/* Sealed, a mail takes its trace along outside, or its hops could not be counted and a loop not be seen. */
+static size_t put_trace(const struct forwarding *f, struct iovec *out)
+{
+    const struct header_view *h = f->copy.mail.n ? transaction_wrap_header(f->wrap) : NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; h && i < h->count; i++) {
+        const struct header_field *field = &h->fields[i];
+        if (!header_field_is_plain(h->s, field) ||
+            (!header_field_is(h->s, field, "Received") && !header_field_is(h->s, field, "Delivered-To")))
+            continue;
+        if (out)
+            out[n] = (struct iovec){(void *)(uintptr_t)(h->s + field->offset), field->len};
+        n++;
+    }
+    return n;
+}
+
 static int hand_over(struct forwarding *f)
 {
     static const struct enqueue_hooks hooks = {.done = done};
@@ -232,7 +250,7 @@ static int hand_over(struct forwarding *f)
     const struct item *i = &f->items[f->next];
     const struct transaction_mail *m = mail_of(f);
     const uint64_t id = transaction_forward_id(t, rcpt_of(f), i->to);
-    struct iovec *v = calloc(m->n + 2, sizeof(*v));
+    struct iovec *v = calloc(m->n + 2 + put_trace(f, NULL), sizeof(*v));
     struct bounce b;
     size_t n = 0;
     int err;
@@ -245,6 +263,7 @@ static int hand_over(struct forwarding *f)
         v[n++] = (struct iovec){f->delivered_to, strlen(f->delivered_to)};
     }
     v[n++] = (struct iovec){(void *)(uintptr_t)t->received, strlen(t->received)};
+    n += put_trace(f, v + n);
     memcpy(v + n, m->pieces, m->n * sizeof(*v));
     n += m->n;
     if (i->bounce)
