@@ -16,6 +16,7 @@ enum dns_type {
     DNS_MX = 15,
     DNS_TXT = 16,
     DNS_AAAA = 28,
+    DNS_SRV = 33,
     DNS_TLSA = 52,
     DNS_CAA = 257
 };
@@ -30,10 +31,12 @@ enum {
 enum dns_trust { DNS_INSECURE, DNS_SECURE };
 
 struct dns_record {
-    uint16_t preference; /* MX */
-    const char *name;  /* MX, NS, PTR: lower case, A-labels, without the final dot; "" is the root (RFC 7505). CAA: the
+    uint16_t preference; /* MX, SRV */
+    const char
+        *name; /* MX, SRV, NS, PTR: lower case, A-labels, without the final dot; "" is the root (RFC 7505). CAA: the
                           * tag, in lower case */
-    struct slice data; /* A: 4 octets, AAAA: 16; TXT: its strings, joined; TLSA: the association's data; CAA: value */
+    struct slice
+        data; /* A: 4 octets, AAAA: 16; TXT: its strings, joined; SRV: the port, 2 octets; TLSA: the association's data; CAA: value */
     uint8_t usage, selector, matching; /* TLSA (RFC 6698 section 2.1); usage of CAA: its flags (RFC 8659) */
 };
 struct dns_answer {
@@ -42,7 +45,7 @@ struct dns_answer {
     uint32_t ttl;               /* seconds it may be kept */
     const char *canonical;      /* the name at the end of aliases (CNAME) */
     uint32_t n;                 /* 0: no such records, which is an answer */
-    const struct dns_record *v; /* MX: by preference; others as they came */
+    const struct dns_record *v; /* MX, SRV: by preference; others as they came */
 };
 
 struct dns;

@@ -18,6 +18,7 @@ static const struct shape {
     {DNS_PTR, true, 0, 0},
     {DNS_MX, true, 0, 0},
     {DNS_AAAA, false, 16, 16},
+    {DNS_SRV, true, 2, 2},
     {DNS_TXT, false, 0, DNS_ANSWER_MAX},
     {DNS_TLSA, false, 1, DNS_ANSWER_MAX},
     {DNS_CAA, true, 0, DNS_ANSWER_MAX},
@@ -128,7 +129,8 @@ static int unpack_record(struct unpack *u, const struct shape *shape, struct dns
     r->data = unpack_bytes(u, DNS_ANSWER_MAX);
     if (u->failed || none || r->data.len < shape->data_min || r->data.len > shape->data_max)
         return ERR_FORMAT;
-    if ((r->preference && shape->type != DNS_MX) || (r->usage && shape->type != DNS_TLSA && shape->type != DNS_CAA) ||
+    if ((r->preference && shape->type != DNS_MX && shape->type != DNS_SRV) ||
+        (r->usage && shape->type != DNS_TLSA && shape->type != DNS_CAA) ||
         ((r->selector || r->matching) && shape->type != DNS_TLSA) || (shape->type == DNS_CAA && !*r->name))
         return ERR_FORMAT;
     r->data.data = dns_space_put(s, r->data.data, r->data.len);

@@ -168,8 +168,8 @@ static const char *type_name(enum dns_type type)
     static const struct {
         enum dns_type type;
         const char *name;
-    } names[] = {{DNS_A, "A"},   {DNS_AAAA, "AAAA"}, {DNS_NS, "NS"},     {DNS_PTR, "PTR"},
-                 {DNS_MX, "MX"}, {DNS_TXT, "TXT"},   {DNS_TLSA, "TLSA"}, {DNS_CAA, "CAA"}};
+    } names[] = {{DNS_A, "A"},     {DNS_AAAA, "AAAA"}, {DNS_NS, "NS"},   {DNS_PTR, "PTR"}, {DNS_MX, "MX"},
+                 {DNS_TXT, "TXT"}, {DNS_TLSA, "TLSA"}, {DNS_CAA, "CAA"}, {DNS_SRV, "SRV"}};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (names[i].type == type)

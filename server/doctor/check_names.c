@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/base/roles.h"
 #include "server/core/error.h"
 #include "server/doctor/impl.h"
 #include "server/mailauth/block_list.h"
@@ -286,6 +287,48 @@ void doctor_check_caa(struct doctor *d)
     else
         doctor_say_record(d, DOCTOR_WARN, ZONE_CAA, "add one with your issuer's name",
                           "the CAA records of %s say nothing of who may issue", at);
+}
+
+/* ---- what clients look for (RFC 6186, RFC 8314 section 5.1) ---- */
+
+static void see_service(struct doctor *d, enum listener which, enum zone_record want, const char *name)
+{
+    const char *host = d->f->config->domain;
+    const unsigned port = d->f->config->port_base + listeners_table[which].port;
+    const struct dns_answer *a = doctor_ask_or_say(d, DNS_SRV, name);
+    unsigned theirs;
+
+    if (!a)
+        return;
+    if (a->n == 0) {
+        doctor_say_record(d, DOCTOR_WARN, want, "publish it, or people have to be told server and port",
+                          "%s has no SRV record: mail clients do not find the server by themselves", name);
+        return;
+    }
+    theirs = (unsigned)(a->v[0].data.data[0] << 8 | a->v[0].data.data[1]);
+    if (!*a->v[0].name)
+        doctor_say_record(d, DOCTOR_FAIL, want, "replace the record", "%s says that there is no such service", name);
+    else if (strcmp(a->v[0].name, host) != 0 || theirs != port)
+        doctor_say_record(d, DOCTOR_FAIL, want, "replace the record",
+                          "%s leads mail clients to %s, port %u, where this server is not", name, a->v[0].name, theirs);
+    else
+        doctor_say_record(d, DOCTOR_OK, want, "", "%s leads mail clients to %s, port %u", name, host, port);
+}
+
+void doctor_check_srv(struct doctor *d)
+{
+    static const struct {
+        enum listener listener;
+        enum zone_record record;
+        const char *label;
+    } rows[] = {{LISTEN_SUBMISSIONS, ZONE_SUBMISSIONS, "_submissions._tcp"}, {LISTEN_IMAPS, ZONE_IMAPS, "_imaps._tcp"}};
+    char name[DNS_NAME_MAX + 32];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(name, sizeof(name), "%s.%s", rows[i].label, d->f->domain);
+        if (listener_wanted(rows[i].listener, d->f->config))
+            see_service(d, rows[i].listener, rows[i].record, name);
+    }
 }
 
 /* ---- block lists (RFC 5782) ---- */

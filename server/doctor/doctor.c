@@ -26,6 +26,7 @@ static const struct check {
     {"certificate", 0, doctor_check_certificates},
     {"tlsa", 0, doctor_check_tlsa},
     {"caa", 0, doctor_check_caa},
+    {"srv", OF_DOMAIN, doctor_check_srv},
     {"spf", OF_DOMAIN, doctor_check_spf},
     {"spf-host", OF_HOST | DIRECT, doctor_check_spf_host},
     {"dkim", OF_DOMAIN, doctor_check_dkim},

@@ -88,6 +88,7 @@ void doctor_check_mx(struct doctor *d);
 void doctor_check_dnssec(struct doctor *d);
 void doctor_check_tlsa(struct doctor *d);
 void doctor_check_caa(struct doctor *d);
+void doctor_check_srv(struct doctor *d);
 void doctor_check_block_lists(struct doctor *d);
 
 void doctor_check_spf(struct doctor *d);

@@ -249,12 +249,24 @@ static int read_caa(const struct reader *r, const struct rr *rr, struct dns_spac
     return ret->name ? put_data(s, ret, p + 2 + n, rr->len - 2 - n) : ERR_LIMIT;
 }
 
+/* Priority, weight, port, target (RFC 2782). Of those with one priority any will do here. */
+static int read_service(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret)
+{
+    struct name name;
+
+    if (rr->len < 7 || data_name(r, rr, 6, &name) != OK || name.odd)
+        return ERR_FORMAT;
+    ret->preference = u16_at(r, rr->data);
+    ret->name = dns_space_text(s, name.text);
+    return ret->name ? put_data(s, ret, r->wire + rr->data + 4, 2) : ERR_LIMIT;
+}
+
 static const struct form {
     uint16_t type;
     int (*read)(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret);
 } forms[] = {
-    {DNS_A, read_address}, {DNS_AAAA, read_address}, {DNS_MX, read_host},   {DNS_NS, read_host},
-    {DNS_PTR, read_host},  {DNS_TXT, read_text},     {DNS_TLSA, read_tlsa}, {DNS_CAA, read_caa},
+    {DNS_A, read_address}, {DNS_AAAA, read_address}, {DNS_MX, read_host}, {DNS_NS, read_host},     {DNS_PTR, read_host},
+    {DNS_TXT, read_text},  {DNS_TLSA, read_tlsa},    {DNS_CAA, read_caa}, {DNS_SRV, read_service},
 };
 
 static int read_records(const struct reader *r, enum dns_type type, const char *name, struct dns_space *s,

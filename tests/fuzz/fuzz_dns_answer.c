@@ -23,7 +23,8 @@ static void check(const struct dns_answer *a)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum dns_type types[] = {DNS_A, DNS_NS, DNS_PTR, DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA, DNS_CAA};
+    static const enum dns_type types[] = {DNS_A,    DNS_NS,   DNS_PTR, DNS_MX, DNS_TXT,
+                                          DNS_AAAA, DNS_TLSA, DNS_CAA, DNS_SRV};
     static struct dns_space a, b;
     static uint8_t out[2 * DNS_ANSWER_MAX];
     struct unpack u;

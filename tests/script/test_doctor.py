@@ -32,6 +32,8 @@ HEALTHY = {
     "other txt": '@ TXT "site-verification=1"',
     "dmarc": '_dmarc TXT "v=DMARC1; p=quarantine"',
     "caa": 'mx CAA 0 issue "letsencrypt.org"',
+    "submissions": "_submissions._tcp SRV 0 1 {465} mx",
+    "imaps": "_imaps._tcp SRV 5 1 {993} mx\n_imaps._tcp SRV 10 1 993 n1",
     "reports": '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:postmaster@here.test"',
     "sts": '_mta-sts TXT "v=STSv1; id=1"',
     "sts host": "mta-sts A 127.0.0.1",
@@ -97,6 +99,11 @@ CASES = {
     "TLSA of no use": ({"tlsa": f"_25._tcp.mx TLSA 1 1 1 {'ab' * 32}"}, ("tlsa", "fail", "usage 2 or 3")),
     "no TLSA": ({"tlsa": ""}, ("tlsa", "warn", "although the zone is signed")),
     "CAA of another issuer": ({"caa": 'mx CAA 0 issue "other.example"'}, ("caa", "fail", "do not let letsencrypt.org")),
+    "no SRV": ({"imaps": ""}, ("srv", "warn", "_imaps._tcp.here.test has no SRV record")),
+    "SRV elsewhere": ({"submissions": "_submissions._tcp SRV 0 1 {465} n1"},
+                      ("srv", "fail", "_submissions._tcp.here.test leads mail clients to n1.here.test")),
+    "SRV of another port": ({"imaps": "_imaps._tcp SRV 0 1 143 mx"}, ("srv", "fail", "port 143, where this server")),
+    "SRV of no service": ({"imaps": "_imaps._tcp SRV 0 0 0 ."}, ("srv", "fail", "says that there is no such service")),
     "no CAA": ({"caa": ""}, ("caa", "warn", "any authority")),
     "on a block list": ({"listed": '1.0.0.127 A 127.0.0.4\n1.0.0.127 TXT "spam\\027 seen"'},
                         ("block-lists", "fail", r"on the block list list.test: spam\? seen")),
@@ -173,8 +180,12 @@ class Home:
                   **{k: v(self.keys[0]) if callable(v) else v for k, v in changes.items()}}
         zones = {"here.test": "", "127.in-addr.arpa": "", "list.test": ""}
         for name, text in all_of.items():
-            zones[HOME.get(name, "here.test")] += text + "\n"
+            zones[HOME.get(name, "here.test")] += self.ports(text) + "\n"
         return zones
+
+    def ports(self, text):
+        """{465}: the port where the instance has it."""
+        return re.sub(r"\{(\d+)\}", lambda m: str(self.i.base + int(m.group(1))), text)
 
     def publish(self, changes, **how):
         self.n.change_all(self.zones(changes), **how)
@@ -243,7 +254,7 @@ def test_a_healthy_domain(home):
     found = home.doctor()
     assert faults(found) == []
     assert {f["id"] for f in found} >= {
-        "server", "keys", "queue", "domain", "addresses", "ptr", "mx", "dnssec", "certificate", "tlsa", "caa", "spf",
+        "server", "keys", "queue", "domain", "addresses", "ptr", "mx", "dnssec", "certificate", "tlsa", "caa", "srv", "spf",
         "spf-host", "dkim", "dmarc", "mta-sts", "tls-reports", "port-25-out", "port-25-in", "block-lists", "clock",
         "disk"}
     assert sum(f["id"] == "certificate" for f in found) == 5  # a listener each

@@ -211,6 +211,36 @@ static void test_authorizations(void **state)
     }
 }
 
+static void test_services(void **state)
+{
+    static const unsigned bad[] = {0, 2, 6};
+
+    begin("_imaps._tcp.test", 0);
+    for (unsigned i = 0; i < 3; i++) {
+        size_t data = record(NULL, DNS_SRV, 9);
+        u32((30 - 10 * i) << 16 | 5);
+        u16(993 + i);
+        name(i == 2 ? "" : "mx.test");
+        rr_end(data);
+    }
+    assert_int_equal(read_as(DNS_SRV, "_imaps._tcp.test"), OK);
+    assert_int_equal(space.answer.n, 3);
+    assert_int_equal(space.v[0].preference, 10);
+    assert_string_equal(space.v[0].name, ""); /* there is no such service */
+    assert_string_equal(space.v[2].name, "mx.test");
+    assert_int_equal(space.v[2].data.len, 2);
+    assert_int_equal(space.v[2].data.data[0] << 8 | space.v[2].data.data[1], 993);
+    for (size_t i = 0; i < 3; i++) {
+        begin("test", 0);
+        size_t data = record(NULL, DNS_SRV, 9);
+        for (unsigned n = 0; n < bad[i]; n++)
+            wire[len++] = 0;
+        rr_end(data);
+        name("behind");
+        assert_int_equal(read_as(DNS_SRV, "test"), ERR_FORMAT);
+    }
+}
+
 static void test_lengths_that_are_none(void **state)
 {
     static const struct {
@@ -445,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_exchanges),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_authorizations),
+        cmocka_unit_test(test_services),
         cmocka_unit_test(test_lengths_that_are_none),
         cmocka_unit_test(test_names_that_are_none),
         cmocka_unit_test(test_aliases),
