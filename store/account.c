@@ -306,6 +306,7 @@ int account_fill(struct store_write *w, const struct account_new *a)
                                      .created = w->now,
                                      .policy = a->policy,
                                      .trial_key = a->trial,
+                                     .unpublished = a->unpublished,
                                      .mailbox_next = MAILBOX_INBOX,
                                      .password_next = 1,
                                      .auth_iterations = AUTH_ITERATIONS};
@@ -366,6 +367,8 @@ int account_set(struct store_write *w, const struct vault_account *new, const st
         account.policy = new->policy;
     if (new->quota != VAULT_QUOTA_KEEP)
         account.quota_bytes = new->quota;
+    if (new->publish != VAULT_PUBLISH_KEEP)
+        account.unpublished = !new->publish;
     if (new->seal_v2 != VAULT_SEAL_V2_KEEP)
         account.seal_v2 = new->seal_v2;
     if (new->encrypt != VAULT_ENCRYPT_KEEP)

@@ -53,6 +53,12 @@ static const struct rule {
     {'S', HOME_QUEUE, RECORD_HASH_SIZE, check_suppressed},
     {'p', HOME_QUEUE, RECORD_HASH_SIZE, check_sts_policy},
     {'t', HOME_QUEUE, RECORD_HASH_SIZE, check_tls_tally},
+    {'p', HOME_KEYSERVER, RECORD_HASH_SIZE, check_published},
+    {'c', HOME_KEYSERVER, RECORD_HASH_SIZE + 4, check_published_chunk},
+    {'w', HOME_KEYSERVER, 2 * RECORD_HASH_SIZE, check_published_index},
+    {'f', HOME_KEYSERVER, 2 * RECORD_HASH_SIZE, check_published_index},
+    {'l', HOME_KEYSERVER, 8, check_published_change},
+    {'h', HOME_KEYSERVER, 0, check_published_head},
 };
 
 static const struct rule *rule_of(const struct check *c, char letter)

@@ -56,5 +56,7 @@ check_record check_box_name, check_box, check_block, check_entry, check_change, 
 check_record check_queued, check_queue_recipient, check_queue_message, check_dkim;                /* queue */
 check_record check_sent, check_known, check_complaints, check_hold, check_suppressed;             /* queue, sent */
 check_record check_sts_policy, check_tls_tally; /* queue, of domains elsewhere */
+check_record check_published, check_published_chunk, check_published_index, check_published_change,
+    check_published_head; /* keyserver */
 
 #endif

@@ -81,7 +81,7 @@ static bool is_repeatable(const struct vault_request *q)
 {
     return q->type == VAULT_KEY_NOTICE || q->type == VAULT_DELIVERED_SEEN || q->type == VAULT_QUEUE_ADD ||
            q->type == VAULT_QUEUE_UPDATE || q->type == VAULT_STS_PUT || q->type == VAULT_STS_DEL ||
-           q->type == VAULT_TALLY_PUT || q->type == VAULT_TALLY_DEL ||
+           q->type == VAULT_TALLY_PUT || q->type == VAULT_TALLY_DEL || q->type == VAULT_KEY_PUBLISH ||
            ((q->type == VAULT_DELIVER || q->type == VAULT_REPLACE) && vault_deliver_has_id(&q->deliver));
 }
 

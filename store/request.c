@@ -171,6 +171,7 @@ static void account_add(struct codec *c, struct vault_request *q)
     u8(c, &q->new.policy, 0, UINT8_MAX);
     u64(c, &q->new.quota);
     u8_bool(c, &q->new.trial);
+    u8(c, &q->new.publish, 0, 1);
     raw_verdict(c, &q->new.verdict);
     u32_cert_len(c, &q->new.cert_len);
     raw_approval(c, q);
@@ -185,6 +186,7 @@ static void account_set(struct codec *c, struct vault_request *q)
     u64(c, &q->new.quota);
     u8(c, &q->new.seal_v2, 0, UINT8_MAX);
     u8(c, &q->new.encrypt, 0, UINT8_MAX);
+    u8(c, &q->new.publish, 0, UINT8_MAX);
     u8_bool(c, &q->new.forwards);
     u8(c, &q->new.forward_how, 0, FORWARD_ONLY | FORWARD_OWN_KEYS);
     str(c, &q->new.forward, ADDRESS_MAX - 1);
@@ -192,6 +194,7 @@ static void account_set(struct codec *c, struct vault_request *q)
     must(c, outer_policy_valid(q->new.policy) || q->new.policy == VAULT_POLICY_KEEP);
     must(c, q->new.seal_v2 <= SEAL_V2_NEVER || q->new.seal_v2 == VAULT_SEAL_V2_KEEP);
     must(c, q->new.encrypt <= ENCRYPT_ALWAYS || q->new.encrypt == VAULT_ENCRYPT_KEEP);
+    must(c, q->new.publish <= 1 || q->new.publish == VAULT_PUBLISH_KEEP);
     must(c, q->new.forwards || q->new.forward.len == 0);
     must(c, q->new.forward.len > 0 || q->new.forward_how == 0);
 }
@@ -262,6 +265,14 @@ static void password_revoke(struct codec *c, struct vault_request *q)
 {
     account(c, q);
     u32(c, &q->password.number);
+}
+
+static void key_publish(struct codec *c, struct vault_request *q)
+{
+    q->account = PART_KEYSERVER; /* which is nobody's to name */
+    str(c, &q->publish.address, ADDRESS_MAX - 1);
+    u8(c, &q->publish.why, PUBLISH_KEY, PUBLISH_MENDED);
+    bytes(c, &q->publish.cert, PGP_PUBLISHED_MAX);
 }
 
 static void account_hold(struct codec *c, struct vault_request *q)
@@ -473,6 +484,7 @@ static const struct {
     {VAULT_STS_DEL, sts_del, empty},
     {VAULT_TALLY_PUT, tally_put, empty},
     {VAULT_TALLY_DEL, sts_del, empty},
+    {VAULT_KEY_PUBLISH, key_publish, empty},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

@@ -6,6 +6,7 @@
 #define STORE_REQUEST_H
 
 #include "store/complaint.h"
+#include "store/published.h"
 #include "store/records.h"
 
 enum vault_msg {
@@ -89,6 +90,10 @@ enum vault_msg {
     /* How TLS went with a domain (store/tls_tally.h), likewise. */
     VAULT_TALLY_PUT,
     VAULT_TALLY_DEL,
+    /* What is published for an address (store/published.h); an empty certificate withdraws it. What is so already is no
+     * error and no change. ERR_NOT_FOUND: the address is nobody's here; ERR_DENIED: its account does not want to be
+     * found, or has no such certificate; ERR_REFUSED: the certificate is not fit, or not of this address. */
+    VAULT_KEY_PUBLISH,
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
@@ -110,7 +115,7 @@ enum {
     VAULT_QUEUE_ROWS_MAX = 1024, /* of one VAULT_QUEUE_ */
     VAULT_STEP_MAX = 200         /* octets of the words about a step of upgrades */
 };
-enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255, VAULT_ENCRYPT_KEEP = 255 };
+enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255, VAULT_ENCRYPT_KEEP = 255, VAULT_PUBLISH_KEEP = 255 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
 #define VAULT_RELEASED UINT64_MAX
 #define VAULT_UNCHANGEDSINCE_NONE UINT64_MAX
@@ -187,6 +192,10 @@ struct vault_queue_update {
     uint32_t n;
     const struct vault_queue_row *v;
 };
+struct vault_publish {
+    struct slice address, cert;
+    uint8_t why; /* enum publish_why */
+};
 struct vault_dkim {
     uint8_t hash[RECORD_HASH_SIZE];
     struct slice record; /* PUT */
@@ -230,6 +239,7 @@ struct vault_account {
     bool forwards;        /* SET: the next two are new; else they are kept */
     uint8_t forward_how;  /* enum forward_how */
     struct slice forward; /* empty: nowhere */
+    uint8_t publish;      /* whether it wants to be found: 0, 1; SET: or VAULT_PUBLISH_KEEP */
     bool trial;
     struct pgp_verdict verdict;
     uint32_t cert_len;
@@ -287,7 +297,8 @@ struct vault_request {
         struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
         bool hold;                        /* ACCOUNT_HOLD */
         uint8_t complaint[COMPLAINT_MESSAGE];
-        struct vault_sts sts, tally; /* STS_; TALLY_ */
+        struct vault_sts sts, tally;  /* STS_; TALLY_ */
+        struct vault_publish publish; /* KEY_PUBLISH */
     };
 };
 

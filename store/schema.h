@@ -11,8 +11,9 @@
 /* The schema, and the newest step of upgrades within it (store/upgrade.h). */
 enum { SCHEMA_VERSION = 2, SCHEMA_STEP = 1 };
 
-/* Partitions: 0 the instance, 1 the outgoing queue (store/queue.h), accounts from 16 on. */
-enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
+/* Partitions: 0 the instance, 1 the outgoing queue (store/queue.h), 2 the directory of published certificates
+ * (store/published.h), accounts from 16 on. */
+enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST = 16 };
 
 /* Instance partition:
  *   'V'                      clear: struct schema_version: u32 schema, u64 created, 16 raw store uuid, u32 step
@@ -64,6 +65,13 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'p' hash16               struct sts_policy (store/sts_policy.h)
  *   't' hash16               struct tls_tally (store/tls_tally.h)
  *   'H' account8             struct schema_hold (store/sending.h)
+ * Keyserver partition (store/published.h):
+ *   'p' hash16(address)      struct published, without its certificate
+ *   'c' hash16(address) n4   octets of the certificate
+ *   'w' hash16(domain, WKD's hash) hash16(address)  empty: the index by which WKD asks
+ *   'f' hash16(fingerprint or key id) hash16(address)  empty: the index by keys
+ *   'l' number8              struct published_change
+ *   'h'                      struct published_head
  * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
  * numbers from the same counter (store/sealed_blob.h), fences (store/fence.h). */
 
@@ -80,6 +88,7 @@ struct slice key_u32_u64_u32(struct schema_keybuf *k, char letter, uint32_t a, u
 struct slice key_u64_u32(struct schema_keybuf *k, char letter, uint64_t a, uint32_t b);
 struct slice key_u32_hash(struct schema_keybuf *k, char letter, uint32_t a, const uint8_t hash[RECORD_HASH_SIZE]);
 struct slice key_u64(struct schema_keybuf *k, char letter, uint64_t v);
+struct slice key_hash_u32(struct schema_keybuf *k, char letter, const uint8_t hash[RECORD_HASH_SIZE], uint32_t v);
 /* Of a certificate, by its primary key's fingerprint. */
 struct slice key_certificate(struct schema_keybuf *k, const struct record_keys *keys, uint64_t account,
                              const uint8_t *fpr, size_t len);

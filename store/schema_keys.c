@@ -35,6 +35,14 @@ static struct pack key_pack(struct schema_keybuf *k)
     return p;
 }
 
+struct slice key_hash_u32(struct schema_keybuf *k, char letter, const uint8_t hash[RECORD_HASH_SIZE], uint32_t v)
+{
+    struct pack p = key_pack(k);
+    pack_raw(&p, hash, RECORD_HASH_SIZE);
+    pack_u32(&p, v);
+    return key_packed(k, letter, &p);
+}
+
 struct slice key_u32(struct schema_keybuf *k, char letter, uint32_t v)
 {
     struct pack p = key_pack(k);

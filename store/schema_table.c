@@ -61,16 +61,26 @@ static const struct schema_kind kinds[] = {
     {'p', HOME_QUEUE, SEALED(QUEUE, 512), "MTA-STS policy of a domain elsewhere"},
     {'t', HOME_QUEUE, SEALED(QUEUE, 512), "how TLS went with a domain elsewhere"},
     {'H', HOME_QUEUE, SEALED(QUEUE_CONTENT, 64), "account that is held"},
+
+    {'p', HOME_KEYSERVER, SEALED(PUBLISHED, 256), "address whose certificate is published"},
+    {'c', HOME_KEYSERVER, SEALED(PUBLISHED, 256), "octets of a published certificate"},
+    {'w', HOME_KEYSERVER, CLEAR(EMPTY), "index of published certificates by WKD's hash"},
+    {'f', HOME_KEYSERVER, CLEAR(EMPTY), "index of published certificates by key"},
+    {'l', HOME_KEYSERVER, SEALED(DIRECTORY, 256), "change of a published certificate"},
+    {'h', HOME_KEYSERVER, SEALED(DIRECTORY, 64), "end of the log of those changes"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 static uint8_t home_of(uint64_t part)
 {
-    return part == PART_INSTANCE ? HOME_INSTANCE : part >= PART_ACCOUNT_FIRST ? HOME_ACCOUNT : HOME_QUEUE;
+    return part == PART_INSTANCE        ? HOME_INSTANCE
+           : part >= PART_ACCOUNT_FIRST ? HOME_ACCOUNT
+           : part == PART_KEYSERVER     ? HOME_KEYSERVER
+                                        : HOME_QUEUE;
 }
 
 /* By home and letter, since every value that is read is looked up. */
-enum { HOMES = HOME_INSTANCE | HOME_ACCOUNT | HOME_QUEUE, LETTERS = 128 };
+enum { HOMES = HOME_INSTANCE | HOME_ACCOUNT | HOME_QUEUE | HOME_KEYSERVER, LETTERS = 128 };
 static const struct schema_kind *by_letter[HOMES + 1][LETTERS];
 
 __attribute__((constructor)) static void index_kinds(void)

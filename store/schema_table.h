@@ -16,7 +16,7 @@ enum record_form {
     FORM_RESERVED /* for what is to come: such a key is a damaged store */
 };
 
-enum record_home { HOME_INSTANCE = 1, HOME_ACCOUNT = 2, HOME_QUEUE = 4 };
+enum record_home { HOME_INSTANCE = 1, HOME_ACCOUNT = 2, HOME_QUEUE = 4, HOME_KEYSERVER = 8 };
 
 struct schema_kind {
     char letter;

@@ -5,6 +5,7 @@
 
 #include "store/complaint.h"
 #include "store/dkim.h"
+#include "store/published.h"
 #include "store/records.h"
 #include "store/sending.h"
 #include "store/sts_policy.h"
@@ -186,6 +187,22 @@ int view_tls_tallies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
                           int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct tls_tally *t,
                                     const uint8_t seen[QUEUE_SEEN_SIZE]),
                           void *arg);
+
+/* The directory of published certificates (store/published.h). ERR_NOT_FOUND: nobody is found so, and why is not known
+ * here; ERR_DENIED: we have not the key. By an address as the store spells it; by WKD's hash in a domain; each that has
+ * a key by this fingerprint or key id, through room. A listing's fn may look up nothing of the directory. */
+int view_published(struct view *v, const char *address, struct published *ret);
+int view_published_wkd(struct view *v, const char *domain, const char hash[WKD_HASH_LEN], struct published *ret);
+int view_published_key(struct view *v, const uint8_t *name, size_t len, struct published *room,
+                       int (*fn)(void *arg, const struct published *p), void *arg);
+/* Each of them after this place (NULL: all), in no order. */
+int view_published_after(struct view *v, const uint8_t after[RECORD_HASH_SIZE], struct published *room,
+                         int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], const struct published *p),
+                         void *arg);
+/* Its log: changes after this number, and how many there are with the last one's hash. */
+int view_published_changes_after(struct view *v, uint64_t after, int (*fn)(void *arg, const struct published_change *c),
+                                 void *arg);
+int view_published_head(struct view *v, uint64_t *ret_changes, uint8_t ret_hash[PUBLISHED_HASH_SIZE]);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */

@@ -114,7 +114,8 @@ KINDS = {(letter, home): (form, use, int(step or 0), what) for letter, home, for
 
 def value_at(key, kv, place):
     """A record's value as the table of kinds says: opened, or its tag checked."""
-    form, use, step, _ = KINDS[chr(place[8]), "instance" if u(place[:8]) == 0 else "account"]
+    home = {0: "instance", 1: "queue", 2: "keyserver"}.get(u(place[:8]), "account")
+    form, use, step, _ = KINDS[chr(place[8]), home]
     if form == "sealed":
         return unpadded(open_record(key, USE[use], place, kv[place]), step)
     assert form == "tagged" and tag_of(key, place, kv[place][:-8]) == kv[place][-8:], "another tag"

@@ -225,6 +225,8 @@ const struct config_item config_items[] = {
         "The default is ten times a large mailbox of thirty years, and half a GB."),
     TEXT(policy_default, LIVE, "shy", valid_policy, "shy, baseline or hidden",
          "How much of a sealed message's header stays outside, for new accounts: shy, baseline or hidden."),
+    BOOL(publish_default, LIVE, 1,
+         "Publish the certificates of new accounts, so that others find them by the address and encrypt to them."),
     U32(rsa_bits_min, LIVE, 2048, 2048, 8192,
         "Bits that a reader's RSA key must have at least, to sign and to encrypt."),
     BOOL(accept_dsa, LIVE, 1,

@@ -11,12 +11,14 @@
 #include "server/cli/cli.h"
 #include "server/cli/forward.h"
 #include "server/cli/key_facts.h"
+#include "server/cli/publish.h"
 #include "server/cli/sending.h"
 
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
 
 static const char *const seal_v2_names[] = {[SEAL_V2_AUTO] = "auto", [SEAL_V2_NEVER] = "never", NULL};
+static const char *const publish_names[] = {"no", "yes", NULL};
 static const char *const encrypt_names[] = {
     [ENCRYPT_NEVER] = "never", [ENCRYPT_OPPORTUNISTIC] = "opportunistic", [ENCRYPT_ALWAYS] = "always", NULL};
 
@@ -120,9 +122,17 @@ static int add_account_with(const struct cli *c, struct instance *i, const struc
                                             .policy = a->policy,
                                             .quota = a->quota,
                                             .trial = c->opt[OPT_NEW_KEY] != NULL,
+                                            .publish = i->config.publish_default,
                                             .verdict = a->verdict,
                                             .cert_len = (uint32_t)a->cert_len}};
     return instance_call_cert(c, i, &q, a->cert, a->cert_len);
+}
+
+static int publish_new(const struct cli *c, struct instance *i, const char *address)
+{
+    struct schema_account a;
+    int rc = instance_account(c, i, address, &a);
+    return rc ? rc : publish_account(c, i, a.id, PUBLISH_KEY);
 }
 
 int command_account_add(struct cli *c)
@@ -158,6 +168,7 @@ int command_account_add(struct cli *c)
         printf("%s  key ", a.address);
         cli_print_fpr(stdout, a.verdict.primary_fpr, a.verdict.primary_fpr_len);
         printf("%s\n", c->opt[OPT_NEW_KEY] ? "  (made here, for trials)" : "");
+        rc = publish_new(c, &i, a.address);
     }
     free(a.cert);
     instance_close(&i);
@@ -303,6 +314,8 @@ static int print_account(void *arg, struct view *v, FILE *out)
     if (!err)
         err = sending_print(v, a->id, (uint64_t)time(NULL), out);
     if (!err)
+        err = publish_print(v, a, out);
+    if (!err)
         err = view_addresses_each(v, print_address, &s);
     if (!err)
         err = view_keys_each(v, a->id, print_key, &s);
@@ -346,18 +359,25 @@ struct setting {
     char forward[ADDRESS_MAX];
 };
 
+/* Who is not to be found any more is withdrawn first: a death in between hides them. */
 static int set_about(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
 {
     struct setting *s = arg;
     int rc = forward_check(c, i, a, &s->q);
     s->q.account = a->id;
-    return rc ? rc : instance_call(c, i, &s->q, -1, NULL);
+    if (!rc && s->q.new.publish == 0)
+        rc = publish_withdraw(c, i, a->id, PUBLISH_WISH);
+    if (!rc)
+        rc = instance_call(c, i, &s->q, -1, NULL);
+    if (!rc && s->q.new.publish != VAULT_PUBLISH_KEEP)
+        rc = publish_account(c, i, a->id, PUBLISH_WISH);
+    return rc;
 }
 
 static bool nothing_to_set(const struct cli *c)
 {
-    static const enum cli_option options[] = {OPT_POLICY,  OPT_QUOTA,        OPT_SEAL_V2,         OPT_ENCRYPT,
-                                              OPT_FORWARD, OPT_FORWARD_ONLY, OPT_FORWARD_OWN_KEYS};
+    static const enum cli_option options[] = {OPT_POLICY,  OPT_QUOTA,   OPT_SEAL_V2,      OPT_ENCRYPT,
+                                              OPT_PUBLISH, OPT_FORWARD, OPT_FORWARD_ONLY, OPT_FORWARD_OWN_KEYS};
     for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++)
         if (c->opt[options[k]])
             return false;
@@ -370,10 +390,11 @@ int command_account_set(struct cli *c)
                               .new = {.policy = VAULT_POLICY_KEEP,
                                       .quota = VAULT_QUOTA_KEEP,
                                       .seal_v2 = VAULT_SEAL_V2_KEEP,
-                                      .encrypt = VAULT_ENCRYPT_KEEP}}};
+                                      .encrypt = VAULT_ENCRYPT_KEEP,
+                                      .publish = VAULT_PUBLISH_KEEP}}};
     struct vault_account *new = &s.q.new;
     if (nothing_to_set(c))
-        return cli_usage(c, "nothing to change: give --policy, --quota, --seal-v2, --encrypt or --forward");
+        return cli_usage(c, "nothing to change: give --policy, --quota, --seal-v2, --encrypt, --publish or --forward");
     int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &new->policy) : EXIT_DONE;
     if (!rc)
         rc = read_quota(c, VAULT_QUOTA_KEEP, &new->quota);
@@ -382,12 +403,21 @@ int command_account_set(struct cli *c)
     if (!rc)
         rc = read_word(c, OPT_ENCRYPT, encrypt_names, "--encrypt takes never, opportunistic or always", &new->encrypt);
     if (!rc)
+        rc = read_word(c, OPT_PUBLISH, publish_names, "--publish takes yes or no", &new->publish);
+    if (!rc)
         rc = forward_read(c, &s.q, s.forward);
     return rc ? rc : instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, set_about, &s);
 }
 
+static int remove_account(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
+{
+    const struct vault_request q = {.type = VAULT_ACCOUNT_REMOVE, .account = a->id};
+    int rc = publish_withdraw(c, i, a->id, PUBLISH_ADDRESS);
+    (void)arg;
+    return rc ? rc : instance_call(c, i, &q, -1, NULL);
+}
+
 int command_account_remove(struct cli *c)
 {
-    struct vault_request q = {.type = VAULT_ACCOUNT_REMOVE};
-    return instance_account_call(c, &q);
+    return instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, remove_account, NULL);
 }

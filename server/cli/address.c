@@ -6,6 +6,7 @@
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/dkim.h"
+#include "server/cli/publish.h"
 
 /* An alias, or a catch-all ("@domain"), as the store keeps it. */
 static int normalize(const struct cli *c, const char *in, char out[ADDRESS_MAX])
@@ -36,6 +37,8 @@ int command_alias_add(struct cli *c)
                                         .name = {slice_str(alias),
                                                  alias[0] == '@' ? ADDRESS_CATCH_ALL : ADDRESS_ALIAS}};
         rc = instance_call(c, &i, &q, -1, NULL);
+        if (!rc && alias[0] != '@')
+            rc = publish_account(c, &i, a.id, PUBLISH_ADDRESS);
     }
     instance_close(&i);
     return rc;
@@ -98,23 +101,29 @@ int command_domain_list(struct cli *c)
     return list(c, write_domains);
 }
 
-/* One request about a name alone. */
-static int call_with_name(struct cli *c, enum vault_msg type, const char *name)
+static int read_alias(void *arg, struct view *v)
 {
-    struct instance i;
-    int rc = instance_open(c, INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    rc = instance_call(c, &i, &(struct vault_request){.type = type, .name.text = slice_str(name)}, -1, NULL);
-    instance_close(&i);
-    return rc;
+    struct schema_address *a = arg;
+    return view_address(v, a->address, a);
 }
 
+/* What is published of it goes first; an account's own address is refused, so that stays. */
 int command_alias_remove(struct cli *c)
 {
-    char alias[ADDRESS_MAX];
-    int rc = normalize(c, c->arg[0], alias);
-    return rc ? rc : call_with_name(c, VAULT_ADDRESS_REMOVE, alias);
+    struct schema_address alias;
+    struct instance i;
+    int rc = normalize(c, c->arg[0], alias.address);
+    if (!rc)
+        rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    if (rc)
+        return rc;
+    const struct vault_request q = {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str(alias.address)};
+    if (view_run(i.view, read_alias, &alias) == OK && alias.kind == ADDRESS_ALIAS)
+        rc = publish_withdraw_one(c, &i, alias.address, PUBLISH_ADDRESS);
+    if (!rc)
+        rc = instance_call(c, &i, &q, -1, NULL);
+    instance_close(&i);
+    return rc;
 }
 
 /* The domain, then its keys: between them it takes mail, and what it sends is not signed. */

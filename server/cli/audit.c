@@ -340,6 +340,8 @@ static int check_messages(struct audit *a)
     if (!err)
         err = audit_queue(a);
     if (!err)
+        err = audit_published(a);
+    if (!err)
         err = audit_addresses_approved(a->i, &a->bad);
     if (a->progress)
         fputc('\n', stderr);

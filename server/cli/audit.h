@@ -21,5 +21,6 @@ int audit_records(struct audit *a, uint64_t account);
 /* The same of what is no account's, and every blob. */
 int audit_directory(struct audit *a);
 int audit_queue(struct audit *a);
+int audit_published(struct audit *a);
 
 #endif

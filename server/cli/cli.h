@@ -40,6 +40,7 @@ enum cli_option {
     OPT_FORWARD,
     OPT_FORWARD_ONLY,
     OPT_FORWARD_OWN_KEYS,
+    OPT_PUBLISH,
     OPT_JSON,
     OPT_CANARY,
     OPT_STORE_KEY_FILE,
@@ -213,6 +214,8 @@ int command_key_current(struct cli *c);
 int command_key_retire(struct cli *c);
 int command_key_approve(struct cli *c);
 int command_key_revoke(struct cli *c);
+int command_key_publish(struct cli *c);
+int command_key_log(struct cli *c);
 int command_app_password_add(struct cli *c);
 int command_app_password_list(struct cli *c);
 int command_app_password_revoke(struct cli *c);

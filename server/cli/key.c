@@ -10,6 +10,7 @@
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
+#include "server/cli/publish.h"
 
 /* ---- what the commands share ---- */
 
@@ -122,6 +123,7 @@ static int change_one(const struct cli *c, struct instance *i, const struct sche
     if (!rc) {
         print_head(&x->key, x->state);
         x->say(c, &list, &x->key);
+        rc = publish_account(c, i, a->id, PUBLISH_KEY);
     }
     keys_free(&list);
     return rc;
@@ -164,6 +166,7 @@ static int add_judged(const struct cli *c, struct instance *i, const struct sche
         print_head(&key, "current: new mail is sealed to it");
         say_current(c, &list, &key);
         keys_free(&list);
+        rc = publish_account(c, i, a->id, PUBLISH_KEY);
     }
     return rc;
 }
@@ -194,6 +197,12 @@ static int read_given(const struct cli *c, struct instance *i, struct given *g)
                       : cli_judge(c, i, c->arg[1], g->text, g->text_len, &g->verdict, &g->cert, &g->len, &g->revokes);
 }
 
+static int revoke_one(const struct cli *c, struct instance *i, const struct schema_account *a, const struct given *g)
+{
+    int rc = key_revoke(c, i, a, g->text, g->text_len);
+    return rc ? rc : publish_account(c, i, a->id, PUBLISH_KEY);
+}
+
 /* arg: whether only a revocation will do. */
 static int add_one(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
 {
@@ -201,7 +210,7 @@ static int add_one(const struct cli *c, struct instance *i, const struct schema_
     struct given g = {0};
     int rc = read_given(c, i, &g);
     if (!rc && g.revokes)
-        rc = key_revoke(c, i, a, g.text, g.text_len);
+        rc = revoke_one(c, i, a, &g);
     else if (!rc && *must_revoke)
         rc = cli_fail(c, "%s: it is a certificate that nobody has revoked; give the revocation (gpg --gen-revoke)",
                       c->arg[1]);

@@ -46,16 +46,17 @@ static const struct command commands[] = {
      "Show an account: addresses, keys, policy, quota, mailboxes."},
     {"account", "set", command_account_set,
      "ADDRESS [--policy P] [--quota BYTES] [--seal-v2 auto|never] [--encrypt never|opportunistic|always] "
-     "[--forward TO|none [--forward-only] [--forward-own-keys]]",
+     "[--publish yes|no] [--forward TO|none [--forward-only] [--forward-own-keys]]",
      1, 1,
-     BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2) | BIT(OPT_ENCRYPT) | BIT(OPT_FORWARD) | BIT(OPT_FORWARD_ONLY) |
-         BIT(OPT_FORWARD_OWN_KEYS),
+     BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2) | BIT(OPT_ENCRYPT) | BIT(OPT_PUBLISH) | BIT(OPT_FORWARD) |
+         BIT(OPT_FORWARD_ONLY) | BIT(OPT_FORWARD_OWN_KEYS),
      "Change an account's header policy (the help of account add lists them), quota, the format of its\n"
-     "encrypted mail, whether what it sends is sealed, or where its mail is forwarded.\n"
+     "encrypted mail, whether what it sends is sealed, whether it can be found, or where its mail is forwarded.\n"
      "--seal-v2: auto (default) is SEIPD v2 where every current key asks for it; never is SEIPD v1, for a\n"
      "reader whose key asks for v2 but who reads mail with gpg or Thunderbird.\n"
      "--encrypt: never (default) sends mail as the client gave it; opportunistic seals it where the keys of\n"
      "all its recipients are known (those of accounts here); always refuses a recipient whose key is not.\n"
+     "--publish: whether others find the account's certificate by its addresses (publish_default).\n"
      "--forward: what comes for the account goes to this address too, sealed where its key is known; elsewhere\n"
      "it would go in the clear, which the configuration must allow (forward_plaintext). --forward-only: no copy\n"
      "is kept. --forward-own-keys: sealed to the account's own keys, whoever it goes to."},
@@ -100,6 +101,12 @@ static const struct command commands[] = {
      "End a certificate for good by its owner's revocation in FILE: what GnuPG's gen-revoke makes, or the\n"
      "certificate exported with it. A forged one changes nothing. Even the last current key ends: senders then\n"
      "have to wait until another one is added."},
+    {"key", "publish", command_key_publish, "[ADDRESS]", 0, 1, 0,
+     "Bring what others find up to date: for the addresses of ADDRESS's account, or of all. Commands that change\n"
+     "certificates, addresses or `account set --publish` do it by themselves; one that was cut short has not."},
+    {"key", "log", command_key_log, "[--json]", 0, 0, BIT(OPT_JSON),
+     "List every change of what is published, and verify that each follows from the one before: number, time,\n"
+     "why (key, wish, address, mended), address, SHA-256 of the certificate."},
     {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1,
      BIT(OPT_LABEL) | BIT(OPT_SCOPE),
      "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key."},
@@ -217,6 +224,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"forward", required_argument, NULL, OPT_FORWARD},
                                              {"forward-only", no_argument, NULL, OPT_FORWARD_ONLY},
                                              {"forward-own-keys", no_argument, NULL, OPT_FORWARD_OWN_KEYS},
+                                             {"publish", required_argument, NULL, OPT_PUBLISH},
                                              {"json", no_argument, NULL, OPT_JSON},
                                              {"canary", required_argument, NULL, OPT_CANARY},
                                              {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},

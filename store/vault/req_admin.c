@@ -80,6 +80,7 @@ int run_account_add(struct vault *v, struct store_write *none, struct request *q
                                .policy = a->policy,
                                .quota = a->quota,
                                .trial = a->trial,
+                               .unpublished = !a->publish,
                                .verdict = a->verdict,
                                .cert = slice_of(cert.map, cert.map_len),
                                .expected = q->a.account,

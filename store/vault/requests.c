@@ -47,6 +47,7 @@ static const struct verb verbs[] = {
     {VAULT_STS_DEL, "sts-del", RELAY, 0, run_sts_del, queue_stored},
     {VAULT_TALLY_PUT, "tally-put", RELAY, GROWS, run_tally_put, queue_stored},
     {VAULT_TALLY_DEL, "tally-del", RELAY, 0, run_tally_del, queue_stored},
+    {VAULT_KEY_PUBLISH, "key-publish", ADMIN, 0, run_key_publish},
 };
 
 const struct verb *verb_find(uint32_t type)

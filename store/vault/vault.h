@@ -239,7 +239,7 @@ verb_run run_account_add, run_account_remove, run_account_set, run_address_add, 
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
 verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold, run_suppress_put,
-    run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del;
+    run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del, run_key_publish;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -45,7 +45,7 @@ static void say(const char *format, ...)
 struct tally {
     const struct record_keys *keys;
     uint64_t part;
-    unsigned records[3][128], opened[3][128]; /* by home: the instance, accounts, the queue */
+    unsigned records[4][128], opened[4][128]; /* by home: the instance, accounts, the queue, the keyserver */
     uint64_t parts[PARTS], messages[MESSAGES][2];
     unsigned nmessages;
     unsigned nparts;
@@ -67,7 +67,9 @@ static int one_record(void *arg, struct slice key, struct slice value)
     struct tally *t = arg;
     uint8_t place[8 + ENGINE_KEY_MAX];
     struct pack p;
-    const unsigned home = t->part == PART_QUEUE ? 2 : t->part != PART_INSTANCE, letter = key.data[0] & 127;
+    const unsigned letter = key.data[0] & 127, home = t->part == PART_QUEUE       ? 2
+                                                      : t->part == PART_KEYSERVER ? 3
+                                                                                  : t->part != PART_INSTANCE;
     pack_init(&p, place, sizeof(place));
     pack_u64(&p, t->part);
     pack_raw(&p, key.data, key.len);
@@ -110,8 +112,8 @@ static int read_all(struct engine *e, struct tally *t)
 
 static void say_tally(const struct tally *t)
 {
-    static const char *const homes[] = {"instance", "account", "queue"};
-    for (unsigned home = 0; home < 3; home++)
+    static const char *const homes[] = {"instance", "account", "queue", "keyserver"};
+    for (unsigned home = 0; home < 4; home++)
         for (unsigned letter = 0; letter < 128; letter++)
             if (t->records[home][letter])
                 say("%c %s %u %u", (char)letter, homes[home], t->records[home][letter], t->opened[home][letter]);

@@ -70,7 +70,7 @@ def test_the_store_has_something_of_every_kind(i):
     """Else what a role could not open would say nothing; and whoever has the root opens all that is sealed."""
     records, _ = read_as(i, "root")
     assert {*((x, "account") for x in "AqKPBbFsxmkuw"), *((x, "instance") for x in "VCIadN"),
-            *((x, "queue") for x in "QTM")} <= set(records)
+            *((x, "queue") for x in "QTM"), *((x, "keyserver") for x in "pcwflh")} <= set(records)
     for kind, (there, opened) in records.items():
         assert opened == (there if sealed_under(*kind) else 0), kind
 
@@ -103,7 +103,7 @@ def test_ingest_opens_no_header_and_no_mailbox_s_name(i):
     records, _ = read_as(i, "ingest")
     assert {kind for kind, (_, opened) in records.items() if opened} == {
         ("C", "instance"), ("a", "instance"), ("d", "instance"), ("N", "instance"), ("Q", "queue"), ("T", "queue"),
-        *((x, "account") for x in "AqKGP" if (x, "account") in records)}
+        ("l", "keyserver"), ("h", "keyserver"), *((x, "account") for x in "AqKGP" if (x, "account") in records)}
 
 
 @pytest.mark.parametrize("role", ["gpg-judge", "gpg-seal", "resolver", "fetcher"])

@@ -334,8 +334,8 @@ def test_outer_fields_have_their_caps_and_order():
 def test_every_key_letter_is_described():
     comment = re.search(r"/\* Instance partition:(.*?)\*/", read("store/schema.h"), re.S).group(1)
     page = read("docs/store-format.md")
-    parts = zip(re.split(r"Account partition:|Queue partition ", comment),
-                re.split(r"^## Account partitions|^## Queue partition", page, flags=re.M))
+    parts = zip(re.split(r"Account partition:|Queue partition |Keyserver partition ", comment),
+                re.split(r"^## Account partitions|^## Queue partition|^## Keyserver partition", page, flags=re.M))
     for said, described in parts:
         letters = set(re.findall(r"^ \*\s+'(\w)'|;\s+'(\w)' day4", said, re.M))
         letters = {a or b for a, b in letters}
@@ -344,7 +344,7 @@ def test_every_key_letter_is_described():
 
 
 def test_the_kinds_of_records_are_as_listed():
-    homes = {"INSTANCE": "instance", "ACCOUNT": "account", "QUEUE": "queue"}
+    homes = {"INSTANCE": "instance", "ACCOUNT": "account", "QUEUE": "queue", "KEYSERVER": "keyserver"}
     forms = {"TAGGED": "tagged", "CLEAR": "clear", "EMPTY": "empty", "ENGINE": "engine's", "RESERVED": "reserved"}
     rows = re.findall(r"""^    \{'(\w)', HOME_(\w+), (?:SEALED\((\w+), (\d+)\)|CLEAR\((\w+)\)), "([^"]+)"\},$""",
                       read("store/schema_table.c"), re.M)

@@ -414,6 +414,12 @@ def policy_default(i):
         assert "hidden" in added(i, "policy")
 
 
+def publish_default(i):
+    with reloaded(i, publish_default="no"):
+        assert "publish  no" in added(i, "hidden")
+    assert "publish  yes" in added(i, "seen")
+
+
 def rsa_bits_min(i):
     key = i.keyring.generate(f"rsa@{DOMAIN}", "rsa")
     with reloaded(i, rsa_bits_min=3072):
@@ -523,7 +529,8 @@ AT_ONCE = {f.__name__: f for f in (
     plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer, imap_sessions_account, imap_login_timeout,
     imap_idle_timeout, imap_plain_auth_loopback, submission_plain_auth_loopback, submission_scram_plus,
     hold_max, queue_lifetime, tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max,
-    queue_messages_max, dkim_publish_wait, disk_reserve, policy_default, rsa_bits_min, accept_dsa, accept_elgamal,
+    queue_messages_max, dkim_publish_wait, disk_reserve, policy_default, publish_default,
+    rsa_bits_min, accept_dsa, accept_elgamal,
     keep_wildcard_mail, key_notice_days, dns_server, dns_stub, *RELAY, *ELSEWHERE)}
 
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no", submission="no",

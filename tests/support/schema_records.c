@@ -1,4 +1,5 @@
 #include "tests/support/schema_records.h"
+#include "tests/support/schema_published.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -240,6 +241,7 @@ static void write_sending(struct engine_txn *t)
 
 static void write_all(struct engine_txn *t)
 {
+    records_write_published(t);
     write_queue(t);
     write_sending(t);
     assert_int_equal(schema_put_account(t, records_keys, A, &records_account), OK);
@@ -514,6 +516,10 @@ const struct record records[RECORDS] = {
     {"suppressed", 'S', PART_QUEUE, read_suppressed},
     {"policy", 'p', PART_QUEUE, read_policy},
     {"tally", 't', PART_QUEUE, read_tally},
+    {"published", 'p', PART_KEYSERVER, records_read_published},
+    {"published octets", 'c', PART_KEYSERVER, records_read_published},
+    {"change", 'l', PART_KEYSERVER, records_read_change},
+    {"end of the log", 'h', PART_KEYSERVER, records_read_head},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

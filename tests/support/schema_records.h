@@ -14,6 +14,7 @@
 
 #include "server/core/error.h"
 #include "store/dkim.h"
+#include "store/published_impl.h"
 #include "store/queue.h"
 #include "store/schema.h"
 #include "store/sending_impl.h"
@@ -73,6 +74,9 @@ union got {
     struct suppressed suppressed;
     struct sts_policy policy;
     struct tls_tally tally;
+    struct published published;
+    struct published_change change;
+    struct published_head head;
     uint64_t number;
     struct {
         uint64_t account, added;
@@ -93,7 +97,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 36 };
+enum { RECORDS = 40 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

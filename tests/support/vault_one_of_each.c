@@ -1,5 +1,7 @@
 #include "tests/support/vault_one_of_each.h"
 
+#include "tests/support/published_cert.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,6 +61,10 @@ void setting_make(struct setting *s)
     memset(cert, 2, sizeof(cert));
     assert_int_equal(parcel_make_plain(cert, sizeof(cert), &s->cert), OK);
     assert_int_equal(cert_add(s, expired), OK); /* which may be told */
+    s->published_len = published_cert(9, (const char *const[]){"<alice@example.org>", NULL}, s->published, &expired);
+    assert_true(s->published_len > 0);
+    expired.enc_expires = (uint32_t)test_now;
+    assert_int_equal(cert_add(s, expired), OK);
     for (int i = 0; i < 4; i++) {
         struct letter l = {.mailbox = 1,
                            .flags = i == 2 ? FLAG_DELETED : 0,
@@ -389,6 +395,24 @@ int tally_put(struct setting *s)
 int tally_del(struct setting *s)
 {
     return sts(s, VAULT_TALLY_DEL);
+}
+
+static int publish(struct setting *s, size_t len)
+{
+    const struct vault_request q = {.type = VAULT_KEY_PUBLISH,
+                                    .publish = {slice_str("alice@example.org"), slice_of(s->published, len),
+                                                PUBLISH_KEY}};
+    return request(&s->b, &q, -1);
+}
+
+int key_publish(struct setting *s)
+{
+    return publish(s, s->published_len);
+}
+
+int key_withdraw(struct setting *s)
+{
+    return publish(s, 0);
 }
 
 int restored(struct setting *s)

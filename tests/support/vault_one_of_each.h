@@ -20,6 +20,8 @@ struct setting {
     struct bench b;
     int parcel, cert;
     uint32_t deep;
+    uint8_t published[1024]; /* a certificate of alice's */
+    size_t published_len;
 };
 
 int cert_add(struct setting *s, struct pgp_verdict v);
@@ -70,6 +72,8 @@ int sts_put(struct setting *s);
 int sts_del(struct setting *s);
 int tally_put(struct setting *s);
 int tally_del(struct setting *s);
+int key_publish(struct setting *s);
+int key_withdraw(struct setting *s);
 int restored(struct setting *s);
 
 #endif

@@ -53,6 +53,7 @@ static void test_written_reads_back(void **state)
     strcpy(c.xclient_hosts, "127.0.0.1, ::1");
     strcpy(c.store_key_file, "/etc/a key#1");
     strcpy(c.policy_default, "hidden");
+    c.publish_default = false;
     c.port_base = 20000;
     c.imaps = false;
     c.debug_names = true;

@@ -14,150 +14,9 @@
 #include "store/approve.h"
 #include "store/request.h"
 #include "store/schema.h"
+#include "tests/support/request_samples.h"
 
-static const uint8_t FPR[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-static const struct vault_seen_row SEEN[] = {{16, {1, [15] = 2}}, {BLOB_PART_MAX - 1, {3}}};
-static const struct uid_range RANGES[] = {{7, 9}, {1, UINT32_MAX}, {0, 0}};
 static uint8_t buf[IPC_MAX], again[IPC_MAX];
-
-static struct pgp_verdict verdict(void)
-{
-    struct pgp_verdict v = {.primary_fpr_len = 20,
-                            .primary_algo = 22,
-                            .created = 1,
-                            .expires = 2,
-                            .enc_fpr_len = 32,
-                            .enc_algo = 18,
-                            .enc_octets = 0x1234,
-                            .enc_expires = 3,
-                            .native = true,
-                            .prefs = {.seipd_v2 = true}};
-    memset(v.primary_fpr, 4, 20);
-    memset(v.enc_fpr, 5, 32);
-    return v;
-}
-
-static struct vault_deliver letter(void)
-{
-    return (struct vault_deliver){.kind = MESSAGE_SERVER_SEALED,
-                                  .policy = 2,
-                                  .internaldate = 1700000000,
-                                  .delivery = {1},
-                                  .thread = {2},
-                                  .own_id = {[15] = 3},
-                                  .expiry_hour = 4,
-                                  .flags = FLAG_SEEN | FLAG_DRAFT,
-                                  .keywords = {2, {slice_str("$Forwarded"), slice_str("")}}};
-}
-
-static void sample_more(struct vault_request *q)
-{
-    if (q->type == VAULT_REPLACE)
-        q->deliver.replaced.mailbox = 30, q->deliver.replaced.uid = 31;
-    if (approve_wanted(q->type)) {
-        q->account = 16;
-        if (q->type != VAULT_ADDRESS_ADD) {
-            q->approval.keys_version = 33;
-            memset(q->approval.keys, 34, sizeof(q->approval.keys));
-        }
-        if (q->type == VAULT_ADDRESS_ADD || q->type == VAULT_ACCOUNT_ADD)
-            memset(q->approval.address, 35, sizeof(q->approval.address));
-    }
-    if (q->type == VAULT_KEY_ADD || q->type == VAULT_KEY_CURRENT)
-        q->key.told = (struct vault_key_told){
-            .how = VAULT_TOLD, .policy = 36, .date = 1700000001, .thread = {37}, .own_id = {[15] = 38}};
-    if (q->type == VAULT_KEY_NOTICE) {
-        memset(q->deliver.delivery, 0, sizeof(q->deliver.delivery));
-        q->deliver.notice.fpr = slice_of(FPR, 32);
-        q->deliver.notice.events = KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED;
-        q->deliver.notice.keys_version = 32;
-    }
-}
-
-static const uint8_t RECORD[100] = {2, 41}, SEEN_NONCE[QUEUE_SEEN_SIZE] = {42}, WHOM[SENDING_WHOM] = {45};
-static const struct vault_queue_row ADDED[] = {{1, 50, RECORD, NULL, WHOM}, {7, 100, RECORD, NULL, WHOM}},
-                                    UPDATED[] = {{2, 60, RECORD, SEEN_NONCE, NULL}, {3, 0, RECORD, SEEN_NONCE, NULL}};
-
-#define SET ((struct vault_set){3, RANGES})
-/* One of each type, every field with a value of its own. */
-#define FORWARDED .forwards = true, .forward_how = FORWARD_OWN_KEYS, .forward = slice_str("other@example.net")
-static size_t samples(struct vault_request out[48])
-{
-    const struct vault_request all[] = {
-        {.type = VAULT_DELIVER, .account = 16, .mailbox = 17, .deliver = letter()},
-        {.type = VAULT_STORE_FLAGS,
-         .account = 16,
-         .mailbox = 17,
-         .flags = {VAULT_FLAGS_REMOVE, FLAG_FLAGGED, {1, {slice_str("word")}}, 99, SET}},
-        {.type = VAULT_COPY,
-         .account = 16,
-         .mailbox = 17,
-         .copy = {.to = 18, .move = true, .piece = VAULT_PIECE_LAST, .number = 19, .least = 21, .set = SET}},
-        {.type = VAULT_COPY_UNDO, .account = 16, .copy.number = 20},
-        {.type = VAULT_EXPUNGE, .account = 16, .mailbox = 17, .expunge = {.only_deleted = true, .set = SET}},
-        {.type = VAULT_MAILBOX_CREATE, .account = 16, .box = {.name = slice_str("a/b"), .use = USE_ARCHIVE}},
-        {.type = VAULT_MAILBOX_DELETE, .account = 16, .mailbox = 17},
-        {.type = VAULT_MAILBOX_RENAME, .account = 16, .mailbox = 17, .box.name = slice_str("c")},
-        {.type = VAULT_MAILBOX_SUBSCRIBE, .account = 16, .box = {.name = slice_str("d"), .on = true}},
-        {.type = VAULT_REPLACE, .account = 16, .mailbox = 17, .deliver = letter()},
-        {.type = VAULT_KEY_NOTICE, .account = 16, .mailbox = 17, .deliver = letter()},
-        {.type = VAULT_DELIVERED_SEEN, .seen = {2, SEEN}},
-        {.type = VAULT_ACCOUNT_ADD,
-         .new = {.address = slice_str("alice@example.org"),
-                 .policy = 1,
-                 .quota = 20,
-                 .trial = true,
-                 .verdict = verdict(),
-                 .cert_len = 21}},
-        {.type = VAULT_ACCOUNT_REMOVE, .account = 16},
-        {.type = VAULT_ACCOUNT_SET,
-         .account = 16,
-         .new = {.policy = VAULT_POLICY_KEEP,
-                 .quota = VAULT_QUOTA_KEEP,
-                 .seal_v2 = SEAL_V2_NEVER,
-                 .encrypt = ENCRYPT_ALWAYS,
-                 FORWARDED}},
-        {.type = VAULT_ADDRESS_ADD, .account = 16, .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}},
-        {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str("al@example.org")},
-        {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")},
-        {.type = VAULT_DOMAIN_REMOVE, .name.text = slice_str("example.org")},
-        {.type = VAULT_KEY_ADD, .account = 16, .key = {.verdict = verdict(), .cert_len = PGP_CERT_MAX}},
-        {.type = VAULT_KEY_RETIRE, .account = 16, .key.fpr = slice_of(FPR, 20)},
-        {.type = VAULT_APP_PASSWORD_ADD,
-         .account = 16,
-         .password = {.hash = {1},
-                      .scope = SCOPE_POP3,
-                      .stored_key = {2},
-                      .server_key = {[31] = 3},
-                      .label = slice_str("telephone")}},
-        {.type = VAULT_APP_PASSWORD_REVOKE, .account = 16, .password.number = 22},
-        {.type = VAULT_BACKUP},
-        {.type = VAULT_STAT},
-        {.type = VAULT_RESTORED},
-        {.type = VAULT_UPGRADE},
-        {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
-        {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
-        {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
-        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, 16, 1, 1, slice_of(RECORD, 90), 2, ADDED}},
-        {.type = VAULT_QUEUE_UPDATE,
-         .account = PART_QUEUE,
-         .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
-        {.type = VAULT_COMPLAINT, .account = 16, .complaint = {1, [7] = 2}},
-        {.type = VAULT_DKIM_PUT, .account = PART_QUEUE, .dkim = {{43}, slice_of(RECORD, 70)}},
-        {.type = VAULT_DKIM_DEL, .account = PART_QUEUE, .dkim = {.hash = {44}}},
-        {.type = VAULT_ACCOUNT_HOLD, .account = 16, .hold = true},
-        {.type = VAULT_SUPPRESS_PUT, .account = PART_QUEUE, .suppress = {{46}, slice_of(RECORD, 70)}},
-        {.type = VAULT_SUPPRESS_DEL, .account = PART_QUEUE, .suppress = {.hash = {47}}},
-        {.type = VAULT_STS_PUT, .account = PART_QUEUE, .sts = {{48}, slice_of(RECORD, 70), SEEN_NONCE}},
-        {.type = VAULT_STS_DEL, .account = PART_QUEUE, .sts = {{49}, {0}, SEEN_NONCE}},
-        {.type = VAULT_TALLY_PUT, .account = PART_QUEUE, .tally = {{50}, slice_of(RECORD, 70), SEEN_NONCE}},
-        {.type = VAULT_TALLY_DEL, .account = PART_QUEUE, .tally = {{51}, {0}, SEEN_NONCE}},
-    };
-    memcpy(out, all, sizeof(all));
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        sample_more(&out[i]);
-    return sizeof(all) / sizeof(all[0]);
-}
 
 static size_t pack(const struct vault_request *q, uint8_t out[IPC_MAX])
 {
@@ -308,6 +167,11 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
     case VAULT_DKIM_DEL: assert_memory_equal(a->dkim.hash, b->dkim.hash, RECORD_HASH_SIZE); break;
     case VAULT_ACCOUNT_HOLD: assert_int_equal(a->hold, b->hold); break;
     case VAULT_COMPLAINT: assert_memory_equal(a->complaint, b->complaint, COMPLAINT_MESSAGE); break;
+    case VAULT_KEY_PUBLISH:
+        assert_slice(a->publish.address, b->publish.address);
+        assert_slice(a->publish.cert, b->publish.cert);
+        assert_int_equal(a->publish.why, b->publish.why);
+        break;
     default: break;
     }
 }
@@ -319,7 +183,8 @@ static void assert_accounts(const struct vault_request *a, const struct vault_re
     case VAULT_ACCOUNT_SET:
         assert_slice(a->new.address, b->new.address);
         assert_true(a->new.policy == b->new.policy && a->new.quota == b->new.quota &&
-                    a->new.seal_v2 == b->new.seal_v2 && a->new.encrypt == b->new.encrypt);
+                    a->new.seal_v2 == b->new.seal_v2 && a->new.encrypt == b->new.encrypt &&
+                    a->new.publish == b->new.publish);
         assert_true(a->new.trial == b->new.trial && a->new.cert_len == b->new.cert_len);
         break;
     case VAULT_ADDRESS_ADD:
@@ -364,8 +229,8 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
 
 static void test_identity(void **state)
 {
-    struct vault_request all[48], got;
-    size_t n = samples(all);
+    struct vault_request all[REQUEST_SAMPLES_MAX], got;
+    size_t n = request_samples(all);
     uint8_t *copy;
     struct uid_range *room;
     for (size_t i = 0; i < n; i++) {
@@ -381,8 +246,8 @@ static void test_identity(void **state)
 
 static void test_every_truncation_and_every_octet_more(void **state)
 {
-    struct vault_request all[48];
-    size_t n = samples(all);
+    struct vault_request all[REQUEST_SAMPLES_MAX];
+    size_t n = request_samples(all);
     for (size_t i = 0; i < n; i++) {
         size_t len = pack(&all[i], buf);
         for (size_t k = 0; k < len; k++)
@@ -404,12 +269,12 @@ static void test_every_truncation_and_every_octet_more(void **state)
 /* Each bound, from the asker's side. */
 static void test_bounds(void **state)
 {
-    struct vault_request all[48], *q = NULL;
+    struct vault_request all[REQUEST_SAMPLES_MAX], *q = NULL;
     static char longer[2048];
-    size_t n = samples(all), at = 0;
+    size_t n = request_samples(all), at = 0;
     memset(longer, 'x', sizeof(longer));
 #define WITH(t)                              \
-    n = samples(all);                        \
+    n = request_samples(all);                \
     for (at = 0; all[at].type != VAULT_##t;) \
         at++;                                \
     q = &all[at];                            \
@@ -456,7 +321,7 @@ static void test_bounds(void **state)
 /* As bytes: what no asker would pack. */
 static void test_bounds_of_bytes(void **state)
 {
-    struct vault_request all[48], *q = NULL;
+    struct vault_request all[REQUEST_SAMPLES_MAX], *q = NULL;
     size_t n, at;
     WITH(EXPUNGE);
     size_t len = pack(q, buf);

@@ -8,15 +8,19 @@ static void test_letters(void **st)
     unsigned n, reserved = 0;
     const struct schema_kind *kinds = schema_kinds(&n);
     for (unsigned i = 0; i < n; i++) {
-        const uint64_t part = kinds[i].home == HOME_INSTANCE  ? PART_INSTANCE
-                              : kinds[i].home == HOME_ACCOUNT ? A
-                                                              : PART_QUEUE;
+        const uint64_t part = kinds[i].home == HOME_INSTANCE    ? PART_INSTANCE
+                              : kinds[i].home == HOME_ACCOUNT   ? A
+                              : kinds[i].home == HOME_KEYSERVER ? PART_KEYSERVER
+                                                                : PART_QUEUE;
         assert_ptr_equal(schema_kind_find(part, kinds[i].letter), &kinds[i]); /* one a letter and home */
+        const unsigned use = kinds[i].use;
+        const bool queue = use == RECORD_QUEUE || use == RECORD_QUEUE_CONTENT || use == RECORD_DKIM;
         assert_true(kinds[i].form != FORM_SEALED
                         ? kinds[i].step == 0
-                        : kinds[i].step >= 16 && (kinds[i].home == HOME_QUEUE ? kinds[i].use == RECORD_QUEUE ||
-                                                                                    kinds[i].use >= RECORD_QUEUE_CONTENT
-                                                                              : kinds[i].use <= RECORD_CONTENT));
+                        : kinds[i].step >= 16 && (kinds[i].home == HOME_QUEUE
+                                                      ? queue
+                                                      : use <= RECORD_CONTENT || (kinds[i].home == HOME_KEYSERVER &&
+                                                                                  use == RECORD_PUBLISHED)));
         reserved += kinds[i].form == FORM_RESERVED;
     }
     assert_in_range(reserved, 9, n - 10);
@@ -143,6 +147,21 @@ static int put_tally(struct engine_txn *t, const char *name)
     return err ? err : put_sealed(t, key_hash(&kb, 't', hash), sealed, len);
 }
 
+static int put_published(struct engine_txn *t, const char *name)
+{
+    static struct published v;
+    v = (struct published){.since = 1, .len = 1};
+    strcpy(v.address, name);
+    return schema_put_published(t, records_keys, &v);
+}
+
+static int put_change(struct engine_txn *t, const char *name)
+{
+    struct published_change v = {.number = 1, .why = PUBLISH_KEY};
+    strcpy(v.address, name);
+    return schema_put_published_change(t, records_keys, &v);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -156,10 +175,11 @@ static const struct {
     {'F', B, KEYWORD_LEN_MAX, put_keyword},    {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
     {'Q', 1, ADDRESS_MAX - 1, put_envelope},   {'T', 1, ADDRESS_MAX - 1, put_recipient},
     {'S', 1, ADDRESS_MAX - 1, put_suppressed}, {'p', 1, DOMAIN_CAP - 1, put_policy},
-    {'t', 1, DOMAIN_CAP - 1, put_tally},
+    {'t', 1, DOMAIN_CAP - 1, put_tally},       {'p', 2, ADDRESS_MAX - 1, put_published},
+    {'l', 2, ADDRESS_MAX - 1, put_change},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnDMLlyH";
+static const char nameless[] = "CqKGbxmnDMLlyHch";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

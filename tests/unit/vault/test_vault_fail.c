@@ -8,6 +8,8 @@ static const struct {
     bool gone;  /* the account is not there afterwards */
     bool steps; /* in commits of its own: what a failure leaves behind is gone, or done, when the vault has gone on */
 } kinds[] = {
+    {"key-publish", key_publish},
+    {"key-withdraw", key_withdraw},
     {"deliver", deliver_plain},
     {"delivered-seen", delivered_seen},
     {"replace", replace_here},

@@ -6,11 +6,12 @@
 #include <sodium.h>
 
 #include "store/vault/vault.h"
+#include "tests/support/published_cert.h"
 
 static const struct {
     unsigned role;
     bool admin;
-    enum vault_msg may[24];
+    enum vault_msg may[25];
 } rights[] = {
     {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT}},
     {ROLE_RELAY,
@@ -46,7 +47,8 @@ static const struct {
       VAULT_DKIM_DEL,
       VAULT_ACCOUNT_HOLD,
       VAULT_SUPPRESS_PUT,
-      VAULT_SUPPRESS_DEL}},
+      VAULT_SUPPRESS_DEL,
+      VAULT_KEY_PUBLISH}},
     {ROLE_GPG_SEAL, false, {0}},
     {ROLE_GPG_JUDGE, false, {0}},
     {ROLE_RESOLVER, false, {0}},
@@ -140,11 +142,14 @@ static void fill_mail(struct vault_request *q)
         q->deliver = letter();
         q->deliver.notice.fpr = slice_of(ONE, sizeof(ONE));
         q->deliver.notice.events = KEY_EVENT_EXPIRED;
-        q->deliver.notice.keys_version = 3;
+        q->deliver.notice.keys_version = 4;
         break;
     default: q->deliver = letter();
     }
 }
+
+static uint8_t fit[PUBLISHED_CERT_MAX]; /* to be published */
+static size_t fit_len;
 
 static void fill_admin(struct vault_request *q)
 {
@@ -169,6 +174,9 @@ static void fill_admin(struct vault_request *q)
         break;
     case VAULT_APP_PASSWORD_REVOKE: q->password.number = 1; break;
     case VAULT_ACCOUNT_HOLD: q->hold = true; break;
+    case VAULT_KEY_PUBLISH:
+        q->publish = (struct vault_publish){slice_str("alice@example.org"), slice_of(fit, fit_len), PUBLISH_KEY};
+        break;
     default: break;
     }
 }
@@ -229,6 +237,7 @@ static struct digest digest_of(struct bench *b)
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
     assert_int_equal(engine_scan(t, PART_INSTANCE, key_simple(&from, '\0'), slice_of("", 0), 0, digest_one, &s), OK);
     assert_int_equal(engine_scan(t, PART_QUEUE, key_simple(&from, '\0'), slice_of("", 0), 0, digest_one, &s), OK);
+    assert_int_equal(engine_scan(t, PART_KEYSERVER, key_simple(&from, '\0'), slice_of("", 0), 0, digest_one, &s), OK);
     assert_int_equal(engine_scan(t, b->account, key_simple(&from, '\0'), slice_of("", 0), 0, digest_one, &s), OK);
     (void)engine_read_end(t);
     crypto_generichash_final(&s, d.b, sizeof(d.b));
@@ -248,6 +257,9 @@ static void house(struct bench *b)
         q.key.verdict.enc_expires = (uint32_t)test_now - 10;
         assert_int_equal(request_cert(b, &q, "cert", 4), OK);
     }
+    fit_len = published_cert(9, (const char *const[]){"<alice@example.org>", NULL}, fit, &q.key.verdict);
+    q.key.verdict.enc_expires = (uint32_t)test_now - 10;
+    assert_int_equal(request_cert(b, &q, "cert", 4), OK);
     const struct vault_request alias = {.type = VAULT_ADDRESS_ADD,
                                         .account = b->account,
                                         .name = {slice_str("alias@example.org"), ADDRESS_ALIAS}};
@@ -285,7 +297,7 @@ static void house(struct bench *b)
 static void test_each_role_asks_for_everything(void **state)
 {
     for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
-        for (uint32_t type = 1; type <= VAULT_TALLY_DEL; type++) {
+        for (uint32_t type = 1; type <= VAULT_KEY_PUBLISH; type++) {
             struct bench b;
             if (verb_find(type) == NULL)
                 continue;
@@ -311,7 +323,7 @@ static void test_each_role_asks_for_everything(void **state)
 /* Else the test above would prove nothing: asked by whoever may, each request does what it says. */
 static void test_each_request_is_one_that_does_something(void **state)
 {
-    for (uint32_t type = 1; type <= VAULT_TALLY_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_KEY_PUBLISH; type++) {
         struct bench b;
         if (verb_find(type) == NULL || (verb_find(type)->needs & DIRECT) ||
             type == VAULT_UPGRADE) /* those write nothing */
@@ -359,6 +371,7 @@ static bool names_an_account(enum vault_msg type)
     case VAULT_STS_DEL:
     case VAULT_TALLY_PUT:
     case VAULT_TALLY_DEL:
+    case VAULT_KEY_PUBLISH:
     case VAULT_ADDRESS_REMOVE:
     case VAULT_DOMAIN_ADD:
     case VAULT_DOMAIN_REMOVE:
@@ -403,7 +416,7 @@ static void test_no_request_reaches_other_partitions(void **state)
     unsigned asked = 0;
     house(&b);
     struct digest before = digest_of(&b), after;
-    for (uint32_t type = 1; type <= VAULT_TALLY_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_KEY_PUBLISH; type++) {
         if (verb_find(type) == NULL || !names_an_account(type))
             continue;
         for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, asked++)

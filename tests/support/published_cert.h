@@ -1,0 +1,17 @@
+/* A certificate that is fit to be published, made octet by octet. */
+#ifndef TESTS_SUPPORT_PUBLISHED_CERT_H
+#define TESTS_SUPPORT_PUBLISHED_CERT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/pgp_cert.h"
+
+enum { PUBLISHED_CERT_MAX = 1024 };
+
+/* Of version 4, with these user ids (up to a NULL), a primary key that seed makes and a subkey that encrypts; the
+ * verdict names both. */
+size_t published_cert(uint8_t seed, const char *const *user_ids, uint8_t out[PUBLISHED_CERT_MAX],
+                      struct pgp_verdict *ret);
+
+#endif

@@ -1,0 +1,157 @@
+#include "tests/support/request_samples.h"
+
+#include <string.h>
+
+#include "store/approve.h"
+#include "store/schema.h"
+
+static const uint8_t FPR[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+static const struct vault_seen_row SEEN[] = {{16, {1, [15] = 2}}, {BLOB_PART_MAX - 1, {3}}};
+static const struct uid_range RANGES[] = {{7, 9}, {1, UINT32_MAX}, {0, 0}};
+
+static struct pgp_verdict verdict(void)
+{
+    struct pgp_verdict v = {.primary_fpr_len = 20,
+                            .primary_algo = 22,
+                            .created = 1,
+                            .expires = 2,
+                            .enc_fpr_len = 32,
+                            .enc_algo = 18,
+                            .enc_octets = 0x1234,
+                            .enc_expires = 3,
+                            .native = true,
+                            .prefs = {.seipd_v2 = true}};
+    memset(v.primary_fpr, 4, 20);
+    memset(v.enc_fpr, 5, 32);
+    return v;
+}
+
+static struct vault_deliver letter(void)
+{
+    return (struct vault_deliver){.kind = MESSAGE_SERVER_SEALED,
+                                  .policy = 2,
+                                  .internaldate = 1700000000,
+                                  .delivery = {1},
+                                  .thread = {2},
+                                  .own_id = {[15] = 3},
+                                  .expiry_hour = 4,
+                                  .flags = FLAG_SEEN | FLAG_DRAFT,
+                                  .keywords = {2, {slice_str("$Forwarded"), slice_str("")}}};
+}
+
+static void sample_more(struct vault_request *q)
+{
+    if (q->type == VAULT_REPLACE)
+        q->deliver.replaced.mailbox = 30, q->deliver.replaced.uid = 31;
+    if (approve_wanted(q->type)) {
+        q->account = 16;
+        if (q->type != VAULT_ADDRESS_ADD) {
+            q->approval.keys_version = 33;
+            memset(q->approval.keys, 34, sizeof(q->approval.keys));
+        }
+        if (q->type == VAULT_ADDRESS_ADD || q->type == VAULT_ACCOUNT_ADD)
+            memset(q->approval.address, 35, sizeof(q->approval.address));
+    }
+    if (q->type == VAULT_KEY_ADD || q->type == VAULT_KEY_CURRENT)
+        q->key.told = (struct vault_key_told){
+            .how = VAULT_TOLD, .policy = 36, .date = 1700000001, .thread = {37}, .own_id = {[15] = 38}};
+    if (q->type == VAULT_KEY_NOTICE) {
+        memset(q->deliver.delivery, 0, sizeof(q->deliver.delivery));
+        q->deliver.notice.fpr = slice_of(FPR, 32);
+        q->deliver.notice.events = KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED;
+        q->deliver.notice.keys_version = 32;
+    }
+}
+
+static const uint8_t RECORD[100] = {2, 41}, SEEN_NONCE[QUEUE_SEEN_SIZE] = {42}, WHOM[SENDING_WHOM] = {45};
+static const struct vault_queue_row ADDED[] = {{1, 50, RECORD, NULL, WHOM}, {7, 100, RECORD, NULL, WHOM}},
+                                    UPDATED[] = {{2, 60, RECORD, SEEN_NONCE, NULL}, {3, 0, RECORD, SEEN_NONCE, NULL}};
+
+#define SET ((struct vault_set){3, RANGES})
+#define FORWARDED .forwards = true, .forward_how = FORWARD_OWN_KEYS, .forward = slice_str("other@example.net")
+size_t request_samples(struct vault_request out[REQUEST_SAMPLES_MAX])
+{
+    const struct vault_request all[] = {
+        {.type = VAULT_DELIVER, .account = 16, .mailbox = 17, .deliver = letter()},
+        {.type = VAULT_STORE_FLAGS,
+         .account = 16,
+         .mailbox = 17,
+         .flags = {.op = VAULT_FLAGS_REMOVE,
+                   .flags = FLAG_FLAGGED,
+                   .keywords = {1, {slice_str("word")}},
+                   .unchangedsince = 99,
+                   .set = SET}},
+        {.type = VAULT_COPY,
+         .account = 16,
+         .mailbox = 17,
+         .copy = {.to = 18, .move = true, .piece = VAULT_PIECE_LAST, .number = 19, .least = 21, .set = SET}},
+        {.type = VAULT_COPY_UNDO, .account = 16, .copy.number = 20},
+        {.type = VAULT_EXPUNGE, .account = 16, .mailbox = 17, .expunge = {.only_deleted = true, .set = SET}},
+        {.type = VAULT_MAILBOX_CREATE, .account = 16, .box = {.name = slice_str("a/b"), .use = USE_ARCHIVE}},
+        {.type = VAULT_MAILBOX_DELETE, .account = 16, .mailbox = 17},
+        {.type = VAULT_MAILBOX_RENAME, .account = 16, .mailbox = 17, .box.name = slice_str("c")},
+        {.type = VAULT_MAILBOX_SUBSCRIBE, .account = 16, .box = {.name = slice_str("d"), .on = true}},
+        {.type = VAULT_REPLACE, .account = 16, .mailbox = 17, .deliver = letter()},
+        {.type = VAULT_KEY_NOTICE, .account = 16, .mailbox = 17, .deliver = letter()},
+        {.type = VAULT_DELIVERED_SEEN, .seen = {2, SEEN}},
+        {.type = VAULT_ACCOUNT_ADD,
+         .new = {.address = slice_str("alice@example.org"),
+                 .policy = 1,
+                 .quota = 20,
+                 .trial = true,
+                 .publish = 1,
+                 .verdict = verdict(),
+                 .cert_len = 21}},
+        {.type = VAULT_ACCOUNT_REMOVE, .account = 16},
+        {.type = VAULT_ACCOUNT_SET,
+         .account = 16,
+         .new = {.policy = VAULT_POLICY_KEEP,
+                 .quota = VAULT_QUOTA_KEEP,
+                 .seal_v2 = SEAL_V2_NEVER,
+                 .encrypt = ENCRYPT_ALWAYS,
+                 .publish = VAULT_PUBLISH_KEEP,
+                 FORWARDED}},
+        {.type = VAULT_ADDRESS_ADD, .account = 16, .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}},
+        {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str("al@example.org")},
+        {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")},
+        {.type = VAULT_DOMAIN_REMOVE, .name.text = slice_str("example.org")},
+        {.type = VAULT_KEY_ADD, .account = 16, .key = {.verdict = verdict(), .cert_len = PGP_CERT_MAX}},
+        {.type = VAULT_KEY_RETIRE, .account = 16, .key.fpr = slice_of(FPR, 20)},
+        {.type = VAULT_APP_PASSWORD_ADD,
+         .account = 16,
+         .password = {.hash = {1},
+                      .scope = SCOPE_POP3,
+                      .stored_key = {2},
+                      .server_key = {[31] = 3},
+                      .label = slice_str("telephone")}},
+        {.type = VAULT_APP_PASSWORD_REVOKE, .account = 16, .password.number = 22},
+        {.type = VAULT_BACKUP},
+        {.type = VAULT_STAT},
+        {.type = VAULT_RESTORED},
+        {.type = VAULT_UPGRADE},
+        {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
+        {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
+        {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
+        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, 16, 1, 1, slice_of(RECORD, 90), 2, ADDED}},
+        {.type = VAULT_QUEUE_UPDATE,
+         .account = PART_QUEUE,
+         .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
+        {.type = VAULT_DKIM_PUT, .account = PART_QUEUE, .dkim = {{43}, slice_of(RECORD, 70)}},
+        {.type = VAULT_DKIM_DEL, .account = PART_QUEUE, .dkim = {.hash = {44}}},
+        {.type = VAULT_ACCOUNT_HOLD, .account = 16, .hold = true},
+        {.type = VAULT_SUPPRESS_PUT, .account = PART_QUEUE, .suppress = {{46}, slice_of(RECORD, 70)}},
+        {.type = VAULT_SUPPRESS_DEL, .account = PART_QUEUE, .suppress = {.hash = {47}}},
+        {.type = VAULT_STS_PUT, .account = PART_QUEUE, .sts = {{48}, slice_of(RECORD, 70), SEEN_NONCE}},
+        {.type = VAULT_STS_DEL, .account = PART_QUEUE, .sts = {{49}, {0}, SEEN_NONCE}},
+        {.type = VAULT_COMPLAINT, .account = 16, .complaint = {1, [7] = 2}},
+        {.type = VAULT_TALLY_PUT, .account = PART_QUEUE, .tally = {{50}, slice_of(RECORD, 70), SEEN_NONCE}},
+        {.type = VAULT_TALLY_DEL, .account = PART_QUEUE, .tally = {{51}, {0}, SEEN_NONCE}},
+        {.type = VAULT_KEY_PUBLISH,
+         .account = PART_KEYSERVER,
+         .publish = {slice_str("alice@example.org"), slice_of(RECORD, 70), PUBLISH_ADDRESS}},
+    };
+    memcpy(out, all, sizeof(all));
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        sample_more(&out[i]);
+    return sizeof(all) / sizeof(all[0]);
+}
