@@ -18,6 +18,8 @@ struct tls_ctx; /* reference counted: connections keep theirs across a reload */
  * sentence on failure. ERR_FORMAT, ERR_CRYPTO, ERR_MEMORY. */
 int tls_ctx_create(enum tls_use use, const void *chain_pem, size_t chain_len, const void *key_pem, size_t key_len,
                    struct tls_ctx **ret_ctx, const char **ret_why);
+/* Whether it is good for that: the same, without a context. The pair's name is not looked at. */
+int tls_pair_check(struct cert_pair pair, const char **ret_why);
 /* By the name that a client asks for (SNI, RFC 6066 section 3); who asks for none, or for one that no pair has, is
  * shown the default. The default is read at once, another pair when it is asked for first. Keeps a reference. */
 int tls_ctx_create_by_name(enum tls_use use, struct certs *certs, struct tls_ctx **ret_ctx, const char **ret_why);

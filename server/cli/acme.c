@@ -247,7 +247,7 @@ static int write_hook(const struct acme *a)
     quote(out, own);
     fprintf(out, " acme hook --dir ");
     quote(out, a->cli->dir);
-    fprintf(out, " \"$@\"\n");
+    fprintf(out, " -- \"$@\"\n"); /* a token may begin with "-" */
     fclose(out);
     unlink(a->hook);
     int err = cli_write_file(a->hook, text, len, 0700);

@@ -81,6 +81,33 @@ static void see_keys(struct report *r, const json_t *keys, uint32_t days)
         say(r, "keys", DOCTOR_OK, "", "no reader's key ends within %u days", days);
 }
 
+enum { CERTIFICATES_SAID = 8 };
+
+/* Of further names; the server's own is looked at as clients see it. What is wrong with one was minded. */
+static void see_certificates(struct report *r, const json_t *list)
+{
+    const size_t n = json_array_size(list);
+    json_int_t first = 0;
+    size_t k;
+    json_t *v;
+    char day[DATE_DAY_SIZE];
+    json_array_foreach(list, k, v)
+    {
+        json_int_t ends = json_integer_value(json_object_get(v, "expires"));
+        if (!k)
+            continue;
+        if (!first || ends < first)
+            first = ends;
+        date_write_day((uint64_t)ends, day);
+        if (n <= CERTIFICATES_SAID + 1)
+            say(r, "certificate", DOCTOR_OK, "", "%s has one, until %s", json_string_value(json_object_get(v, "name")),
+                day);
+    }
+    date_write_day((uint64_t)first, day);
+    if (n > CERTIFICATES_SAID + 1)
+        say(r, "certificate", DOCTOR_OK, "", "%zu further names have one, the first until %s", n - 1, day);
+}
+
 static int see_status(const struct cli *c, struct instance *i, struct report *r)
 {
     json_t *s, *v;
@@ -95,6 +122,7 @@ static int see_status(const struct cli *c, struct instance *i, struct report *r)
     json_array_foreach(json_object_get(s, "mind"), k, v)
         say(r, "status", DOCTOR_WARN, "docs/operating.md has these", "%s", json_string_value(v));
     see_keys(r, json_object_get(s, "keys"), i->config.key_notice_days);
+    see_certificates(r, json_object_get(s, "certificates"));
     json_decref(s);
     return i->view ? EXIT_DONE : cli_fail(c, "the store cannot be read");
 }

@@ -105,7 +105,7 @@ static void print_host(const struct cli *c, const struct config *config, struct 
         printf("; SPF: the server sends bounces, which have no sender but its name.\n");
         print_record(z, ZONE_HOST_SPF, "\n");
     }
-    cli_path(c, config->tls_chain, path);
+    chain_path(c->dir, config, path, sizeof(path));
     int err = chain_read(path, &chain);
     if (!err) {
         zone_take_chain(&p->zone, chain);

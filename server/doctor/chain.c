@@ -7,9 +7,11 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "server/core/error.h"
 
@@ -55,6 +57,15 @@ int chain_read(const char *path, struct chain **ret)
         c->n++;
     BIO_free(file);
     return c ? finish(c, ret) : ERR_MEMORY;
+}
+
+void chain_path(const char *dir, const struct config *c, char *out, size_t cap)
+{
+    const char *name = c->tls_chain;
+
+    snprintf(out, cap, "%s/tls/%s.chain.pem", dir, c->domain);
+    if (access(out, F_OK) != 0)
+        snprintf(out, cap, "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
 }
 
 int chain_of_peer(struct ssl_st *ssl, struct chain **ret)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/base/config.h"
 #include "server/core/wire.h"
 
 enum { CHAIN_ISSUER_CAP = 128 };
@@ -13,6 +14,8 @@ enum { CHAIN_ISSUER_CAP = 128 };
 struct chain;
 /* PEM, the server's own first. ERR_FORMAT, ERR_MEMORY; ERR_IO (errno). */
 int chain_read(const char *path, struct chain **ret);
+/* The file that has what is shown to who asks for the server's name: DIR/tls/NAME.chain.pem, else tls_chain. */
+void chain_path(const char *dir, const struct config *c, char *out, size_t cap);
 struct ssl_st;
 int chain_of_peer(struct ssl_st *ssl, struct chain **ret); /* ERR_FORMAT: it showed none; ERR_MEMORY */
 void chain_free(struct chain *c);                          /* NULL is allowed */

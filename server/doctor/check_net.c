@@ -134,11 +134,10 @@ static void see_listener(struct doctor *d, enum listener which, enum visit_way w
 
 static void read_own_chain(struct doctor *d)
 {
-    const char *name = d->f->config->tls_chain;
     char path[1024];
     int err;
 
-    snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : d->f->dir, name[0] == '/' ? "" : "/", name);
+    chain_path(d->f->dir, d->f->config, path, sizeof(path));
     err = chain_read(path, &d->chain);
     if (err != OK)
         doctor_say(d, DOCTOR_FAIL, "", "put a certificate there", "%s: no certificate can be read (%s)", path,

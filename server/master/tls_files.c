@@ -142,19 +142,38 @@ static void add_alternatives(const struct reading *r, struct slice chain, struct
 
 /* ---- one pair ---- */
 
-static int try_pair(struct slice chain, struct slice key, const char **ret_why)
+/* The pair of the former set that has this name. */
+static bool former_pair(const struct reading *r, const char *stem, size_t *ret)
 {
-    struct tls_ctx *ctx;
-    int err = tls_ctx_create(TLS_SMTP, chain.data, chain.len, key.data, key.len, &ctx, ret_why);
+    for (size_t i = 1; r->former && i < certs_pairs(r->former); i++)
+        if (strcmp(certs_pair(r->former, i).name, stem) == 0) {
+            *ret = i;
+            return true;
+        }
+    return false;
+}
 
-    if (err == OK)
-        tls_ctx_unref(ctx);
-    return err;
+static bool same(struct slice a, struct slice b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+/* What is served already was tried before. */
+static int try_pair(const struct reading *r, const char *own, struct slice chain, struct slice key,
+                    const char **ret_why)
+{
+    size_t i;
+
+    if (certs_pairs(r->certs) && former_pair(r, own, &i) && same(certs_pair(r->former, i).chain, chain) &&
+        same(certs_pair(r->former, i).key, key))
+        return OK;
+    return tls_pair_check((struct cert_pair){own, chain, key}, ret_why);
 }
 
 /* While a key is exchanged its file has both, so that it fits the chain before and after: the roles get the one that
  * does. key: with a NUL behind. */
-static int find_key(struct slice chain, char *text, struct slice *ret, const char **ret_why)
+static int find_key(const struct reading *r, const char *own, struct slice chain, char *text, struct slice *ret,
+                    const char **ret_why)
 {
     static const char begin[] = "-----BEGIN ", end[] = "\n-----END ";
     int err = ERR_FORMAT;
@@ -163,7 +182,7 @@ static int find_key(struct slice chain, char *text, struct slice *ret, const cha
     for (char *s = text; err != OK && (s = strstr(s, begin));) {
         char *last = strstr(s, end);
         *ret = slice_of(s, last ? (size_t)(last - s) + 1 + strcspn(last + 1, "\n") : strlen(s));
-        err = try_pair(chain, *ret, ret_why);
+        err = try_pair(r, own, chain, *ret, ret_why);
         s += ret->len;
     }
     return err;
@@ -190,7 +209,7 @@ static int add_pair(struct reading *r, const char *chain_name, const char *key_n
     if (err == OK) {
         key[key_len] = '\0'; /* file_read has room for one octet more */
         one = slice_of(chain, chain_len);
-        err = find_key(one, key, &found, &sentence);
+        err = find_key(r, own, one, key, &found, &sentence);
         if (err != OK)
             snprintf(why, why_cap, "%s and %s: %s", chain_name, key_name, sentence);
     }
@@ -214,18 +233,17 @@ static int add_pair(struct reading *r, const char *chain_name, const char *key_n
 /* What it was before, under its own name; its other names may be another's by now. */
 static bool keep_former(struct reading *r, const char *stem)
 {
-    for (size_t i = 1; r->former && i < certs_pairs(r->former); i++) {
-        const struct cert_pair p = certs_pair(r->former, i);
-        const char *names[CERTS_NAMES_MAX], *name;
-        size_t n = 0;
-        if (strcmp(p.name, stem) != 0)
-            continue;
-        for (size_t k = 0; (name = certs_name(r->former, i, k)); k++)
-            if (!certs_has(r->certs, name) && (k == 0 || !is_stem(r, name)))
-                names[n++] = name;
-        return certs_add(r->certs, names, n, p.chain, p.key) == OK;
-    }
-    return false;
+    const char *names[CERTS_NAMES_MAX], *name;
+    struct cert_pair p;
+    size_t i, n = 0;
+
+    if (!former_pair(r, stem, &i))
+        return false;
+    for (size_t k = 0; (name = certs_name(r->former, i, k)); k++)
+        if (!certs_has(r->certs, name) && (k == 0 || !is_stem(r, name)))
+            names[n++] = name;
+    p = certs_pair(r->former, i);
+    return certs_add(r->certs, names, n, p.chain, p.key) == OK;
 }
 
 static void add_by_name(struct reading *r, const char *stem)

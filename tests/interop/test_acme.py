@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import harness
@@ -185,11 +186,13 @@ def test_another_key_waits_until_dns_names_it(served):
     again = acme(i, HOST, "--exchange-key", check=False)
     assert following in again.stdout and key_of(shown(i, HOST)) == before  # the same key
     i.names.change("test", f"{ZONE}{tlsa}{before}\n{tlsa}{following}\n")
-    end = time.monotonic() + 120
+    end, waited = time.monotonic() + 120, 0
     while (p := acme(i, HOST, "--exchange-key", check=False)).returncode:
         assert "others may know the answer without it" in p.stderr and time.monotonic() < end, p.stderr
         assert key_of(shown(i, HOST)) == before
         time.sleep(0.2)
+        waited += 1
+    assert waited  # a TTL's time, though the record was there at once
     assert key_of(shown(i, HOST)) == following == own_key(i)
     assert (i.dir / "tls/key.pem").read_text().count("PRIVATE KEY") == 2  # one, with its begin and end
     i.names.change("test", ZONE)
@@ -201,6 +204,35 @@ def test_where_dns_names_no_key_another_is_taken_at_once(served):
     before = key_of(shown(i, SERVED[1]))
     acme(i, SERVED[1], "--exchange-key")
     assert key_of(shown(i, SERVED[1])) != before
+
+
+def test_a_token_may_begin_with_a_hyphen(served):
+    """It is base64url, and no option: of uacme's hook, and of ours by itself."""
+    i = served
+    token = "-" + "a" * 42
+    text = f"{token}.{'h' * 43}"
+    at = f"http://127.0.0.1:{i.port('http')}/.well-known/acme-challenge/{token}"
+
+    def asked(host):
+        try:
+            request = urllib.request.Request(at, headers={"Host": host})
+            return urllib.request.urlopen(request, timeout=60).read().decode()
+        except urllib.error.HTTPError as e:
+            return e.code
+
+    hook = [i.dir / "acme/hook"]
+    acme(i)
+    for event, answer in (("begin", text), ("done", 404), ("begin", text), ("failed", 404), ("done", 404)):
+        subprocess.run([*hook, event, "http-01", "second.test", token, text], env=i.env, check=True)
+        deadline = time.monotonic() + 60
+        while asked("second.test") != answer and time.monotonic() < deadline:  # it goes from process to process
+            time.sleep(0.01)
+        assert asked("second.test") == answer and asked(HOST) == 404
+    for words in (["begin", "dns-01", "second.test", token, text], ["begin", "http-01", "second.test", token, "x"],
+                  ["begin", "http-01", "../x", token, text], ["begin", "http-01", "second.test", "short", "short.x"]):
+        assert subprocess.run([*hook, *words], env=i.env, capture_output=True).returncode == 1
+    p = subprocess.run([*hook, "other", "http-01", "second.test", token, text], env=i.env, capture_output=True)
+    assert p.returncode == 2
 
 
 def test_what_is_said_when_it_cannot_be_done(served):

@@ -140,7 +140,8 @@ def test_reload(served):
     assert shown(i, "imap", "new.example") == two and "from before" not in minds(i)
     (folder / "new.example.chain.pem").unlink()
     i.run("reload")
-    assert shown(i, "imap", "new.example") == i.own
+    for service in PORTS:  # the default is the default, whatever came and went beside it
+        assert shown(i, service, "new.example") == shown(i, service, None) == i.own
 
 
 def test_what_is_minded(served):
@@ -230,3 +231,6 @@ def test_a_file_with_the_servers_own_name_comes_before_the_default():
         i.serve()
         assert shown(i, "imaps", harness.DOMAIN) == own and shown(i, "imaps", f"x.{harness.DOMAIN}") == pattern
         assert shown(i, "imaps", None) == der(i.dir / "tls/chain.pem")
+        key = subprocess.run("openssl pkey -pubout -outform DER | openssl dgst -sha256 -r", shell=True, check=True,
+                             stdin=open(i.dir / f"tls/{harness.DOMAIN}.key.pem"), capture_output=True).stdout.split()[0]
+        assert b"TLSA 3 1 1 " + key in i.run("domain", "dns", harness.DOMAIN).stdout  # what senders are shown (SNI)
