@@ -32,11 +32,12 @@ enum dns_trust { DNS_INSECURE, DNS_SECURE };
 
 struct dns_record {
     uint16_t preference; /* MX, SRV */
-    const char
-        *name; /* MX, SRV, NS, PTR: lower case, A-labels, without the final dot; "" is the root (RFC 7505). CAA: the
-                          * tag, in lower case */
-    struct slice
-        data; /* A: 4 octets, AAAA: 16; TXT: its strings, joined; SRV: the port, 2 octets; TLSA: the association's data; CAA: value */
+    /* MX, SRV, NS, PTR: lower case, A-labels, without the final dot; "" is the root (RFC 7505). CAA: the tag, in lower
+     * case */
+    const char *name;
+    /* A: 4 octets, AAAA: 16; TXT: its strings, joined; SRV: the port, 2 octets; TLSA: the association's data; CAA:
+     * value */
+    struct slice data;
     uint8_t usage, selector, matching; /* TLSA (RFC 6698 section 2.1); usage of CAA: its flags (RFC 8659) */
 };
 struct dns_answer {
