@@ -233,7 +233,7 @@ def test_what_it_queues_is_sealed_to_the_queue(served):
     lies = [(b"", b"", b"Subject: readable\r\n\r\ntext\r\n"), (b"", b"", good), (outer_of(i), good, good),
             (b"", b"", b"")]
     record = b"\2" + os.urandom(99)
-    payload = struct.pack(">QQBI", 77, 0, 0, len(record)) + record
+    payload = struct.pack(">QQBBI", 77, 0, 0, 0, len(record)) + record
     payload += struct.pack(">II8sI", 1, 1, b"", len(record)) + record
     with taken(i) as c:
         for parts in lies:
