@@ -57,7 +57,7 @@ bool srs_looks_so(const char *address)
 {
     const size_t len = strlen(address);
 
-    return has_prefix(address, len, '0', false) || has_prefix(address, len, '1', false);
+    return has_prefix(address, len, '0', true) || has_prefix(address, len, '1', true);
 }
 
 /* Over which, the day or the three weeks, what stands behind it, and our domain; without regard to case. */

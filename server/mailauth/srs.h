@@ -26,7 +26,7 @@ enum {
  * SRS_LOCAL_MAX. */
 int srs_make(const uint8_t key[SRS_KEY_SIZE], const char *domain, const char *sender, uint64_t now,
              char out[ADDRESS_MAX]);
-/* Whether an address has the form, whoever made it. */
+/* Whether an address has the form that is written here, whoever made it. */
 bool srs_looks_so(const char *address);
 /* Whom a bounce to address is for. ERR_FORMAT: it is none of ours for this domain, changed, or too old. */
 int srs_open(const uint8_t key[SRS_KEY_SIZE], const char *domain, const char *address, uint64_t now,

@@ -162,6 +162,25 @@ def test_ingest_dies_between_what_is_for_here_and_the_queue(i):
     assert len(i.fetch_all(i.bob)) == bob + 1 and len(i.fetch_all(i.odd)) == 1
 
 
+def test_ingest_dies_between_the_copy_and_what_goes_on(i):
+    """Of mail for an account that forwards."""
+    to, message, before = "bob@onward.test", outgoing("onward"), len(i.fetch_all(i.bob))
+    vault, ingest = role(i, "vault")["pid"], role(i, "ingest")["pid"]
+    i.run("account", "set", i.bob, "--forward", to, "--forward-own-keys")
+    with stopped(vault):
+        answer = submitting(i, [i.bob], message)
+        time.sleep(0.7)  # sealed, and on its way to the vault
+        with stopped(ingest):
+            os.kill(vault, signal.SIGCONT)
+            until(lambda: len(i.fetch_all(i.bob)) == before + 1)
+            kill([ingest])
+    assert answer.result(60) == 0 and queued(i) == [] and i.there.got(to) == 0
+    until(lambda: submit(i, [i.bob], message) == 250)
+    until(lambda: i.there.got(to) == 1)
+    assert len(i.fetch_all(i.bob)) == before + 1
+    i.run("account", "set", i.bob, "--forward", "none")
+
+
 @pytest.mark.parametrize("victim", ["ingest", "vault"])
 def test_who_dies_between_two_messages_of_one_mail(i, victim):
     """Sealed to its recipients, who are told nothing of one another: each has a message of his own in the queue."""

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server/core/error.h"
 #include "server/mailauth/srs.h"
@@ -34,7 +35,7 @@ static void round_trip(const char *sender)
             *s = (char)(*s - 'A' + 'a');
     if (srs_open(key, OURS, folded, now, folded) != OK || strlen(folded) != strlen(back))
         abort();
-    if (!srs_looks_so(sender) && strncmp(back, sender, (size_t)(strrchr(sender, '@') - sender)) != 0)
+    if (strncasecmp(sender, "SRS", 3) != 0 && strncmp(back, sender, (size_t)(strrchr(sender, '@') - sender)) != 0)
         abort();
 }
 

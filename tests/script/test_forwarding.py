@@ -277,6 +277,21 @@ def test_a_bounce_comes_back_to_the_sender(i, peer):
     assert [len(i.fetch_all(a)) for a in (ALICE, BOB)] == [1, 0]
 
 
+def test_a_bounce_for_somebody_here(i, peer):
+    """Whose address a stranger has used."""
+    i.forward(ALICE, FRIEND, "--forward-own-keys", "--forward-only")
+    i.send(ALICE, letter(), sender=BOB)
+    path = arrived(peer).sender
+    assert re.fullmatch(rf"SRS0=[A-Z2-7]{{8}}=[A-Z2-7]{{2}}={harness.DOMAIN}=bob@{harness.DOMAIN}", path)
+    assert bounced(i, path, BOUNCE) == 250
+    assert len(i.fetch_all(BOB)) == 1 and i.queue() == [] and len(peer.mails) == 1
+    # Names that only begin so are people's.
+    i.run("alias", "add", f"srs0@{harness.DOMAIN}", BOB)
+    i.send(f"srs0+list@{harness.DOMAIN}", letter(), sender=SENDER)
+    assert len(i.fetch_all(BOB)) == 2
+    i.run("alias", "remove", f"srs0@{harness.DOMAIN}")
+
+
 def test_a_refusal_comes_back_to_the_sender(i):
     """The server there refuses what our relay brings."""
     with Peer(i.there, rcpt=lambda line: "550 5.1.1 nobody" if "riend" in line else "250 ok") as peer:
