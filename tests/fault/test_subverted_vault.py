@@ -78,6 +78,24 @@ def test_nothing_is_sealed_to_certificates_that_nobody_approved(i, store, what):
     assert p.returncode == 1 and b"nobody who holds the store key" in p.stderr
 
 
+def test_nothing_goes_where_nobody_approved(i, store):
+    """Nor in another way than was approved: each octet of the order is signed."""
+    i.serve()
+    i.send(ALICE, harness.mail(subject="in order"))
+    i.run("account", "set", ALICE, "--forward", "friend@elsewhere.example", "--forward-own-keys")
+    i.send(ALICE, harness.mail(subject="goes on"))
+    assert i.run("queue", "list", "--json").stdout.count(b"friend@elsewhere.example") == 1
+    i.stop()
+    for what in ("forward-how", "forward"):
+        subvert(i, what)
+        i.serve()
+        code, text = refusal(i, ALICE)
+        assert code == 450 and b"not approved" in text
+        i.stop()
+        assert i.run("audit", check=False).returncode == 1
+    assert i.run("queue", "list", "--json").stdout.count(b"spy@elsewhere.example") == 0
+
+
 def test_a_certificate_under_an_unchanged_record(i, store):
     subvert(i, "swap")
     p = i.run("audit", check=False)

@@ -116,11 +116,18 @@ static void swap_under_the_record(void)
                  "certificate");
 }
 
+/* Under the version that is approved: nothing but where it goes is another. */
 static void forward(void)
 {
     snprintf(alice.record.forward, sizeof(alice.record.forward), "%s", "spy@elsewhere.example");
-    alice.record.forward_how = 0;
-    move_on();
+    must(schema_put_account(t, keys, alice.account, &alice.record), "account");
+}
+
+/* That much may be sent on, but not in the clear, nor without a copy. */
+static void forward_how(void)
+{
+    alice.record.forward_how = FORWARD_ONLY;
+    must(schema_put_account(t, keys, alice.account, &alice.record), "account");
 }
 
 static void move_address(void)
@@ -172,9 +179,17 @@ static const struct {
     const char *name;
     void (*run)(void);
 } acts[] = {
-    {"add-key", add_key},      {"state", change_state}, {"verdict", change_verdict}, {"certificate", swap_certificate},
-    {"address", move_address}, {"listed", move_listed}, {"set", take_set},           {"swap", swap_under_the_record},
-    {"alias", add_alias},      {"forward", forward},
+    {"add-key", add_key},
+    {"state", change_state},
+    {"verdict", change_verdict},
+    {"certificate", swap_certificate},
+    {"address", move_address},
+    {"listed", move_listed},
+    {"set", take_set},
+    {"swap", swap_under_the_record},
+    {"alias", add_alias},
+    {"forward", forward},
+    {"forward-how", forward_how},
 };
 
 /* The vault's keys alone; the root is gone before anything is done. */
