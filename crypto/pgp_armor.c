@@ -2,6 +2,8 @@
 #include "crypto/pgp_armor.h"
 
 #include <stdbool.h>
+#include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "server/core/digit.h"
@@ -163,4 +165,22 @@ void pgp_armor_plain(const uint8_t *text, size_t len, uint8_t *out, size_t *ret_
         memcpy(out, text + len - n, n);
     }
     *ret_len = n;
+}
+
+int pgp_armor_encode(const uint8_t *data, size_t len, const char *label, char *out, size_t cap, size_t *ret_len)
+{
+    enum { LINE = 48 /* octets: 64 characters */ };
+    const size_t lines = (len + LINE - 1) / LINE, rest = 2 * (32 + 20);
+    if (strlen(label) > 32 || cap < rest || lines > (cap - rest) / (64 + 1))
+        return ERR_LIMIT;
+    size_t n = (size_t)sprintf(out, "-----BEGIN PGP %s-----\n\n", label);
+    for (size_t at = 0; at < len; at += LINE) {
+        const size_t some = len - at < LINE ? len - at : LINE;
+        sodium_bin2base64(out + n, 64 + 1, data + at, some, sodium_base64_VARIANT_ORIGINAL);
+        n += strlen(out + n);
+        out[n++] = '\n';
+    }
+    n += (size_t)sprintf(out + n, "-----END PGP %s-----\n", label);
+    *ret_len = n;
+    return OK;
 }

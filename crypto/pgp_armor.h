@@ -13,6 +13,10 @@
 int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap, size_t *ret_len,
                      size_t *ret_begin, size_t *ret_end);
 
+/* A block of that label, with a NUL, without a checksum (section 6.1: it is not to be made). ERR_LIMIT: cap; label has
+ * at most 32 octets. */
+int pgp_armor_encode(const uint8_t *data, size_t len, const char *label, char *out, size_t cap, size_t *ret_len);
+
 /* Text that begins with a byte order mark, as editors and shells of Windows write it: UTF-8's goes, UTF-16 becomes
  * ASCII, with "?" for what is not. out has room for len octets; *ret_len is at most len. Other text is copied. */
 void pgp_armor_plain(const uint8_t *text, size_t len, uint8_t *out, size_t *ret_len);

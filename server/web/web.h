@@ -62,6 +62,7 @@ struct web {
     uint64_t counts[WEB_COUNTERS_N];
     struct site *site;
     struct pages *pages;
+    struct keyserver *keyserver;
     void (*conn_ends)(struct web_conn *c); /* with a request in hand */
     void (*not_found)(struct web *web, struct http_exchange *x, const struct http_request *r);
 };

@@ -1,4 +1,5 @@
 /* The web role: HTTP and HTTPS. It opens no file and no connection; who asks for what is in none of its log lines. */
+#include "keyserver/keyserver.h"
 #include "server/base/event.h"
 #include "server/core/error.h"
 #include "server/web/web.h"
@@ -32,9 +33,12 @@ static int make_rows(struct web *web)
 
     if (err == OK)
         err = pages_create(web, &web->pages);
+    if (err == OK)
+        err = keyserver_create(web->view, &web->keyserver);
     if (err != OK)
         return err;
     web->tables[web->ntables++] = site_routes(web->site);
+    web->tables[web->ntables++] = keyserver_routes(web->keyserver);
     web->tables[web->ntables++] = pages_routes(web->pages);
     return OK;
 }
@@ -81,6 +85,7 @@ static void on_finish(void *arg)
         web_conn_end(c);
     httpd_stop(&web->clear);
     httpd_stop(&web->secure);
+    keyserver_destroy(web->keyserver);
     pages_destroy(web->pages);
     site_destroy(web->site);
     web_conn_unwatch(web);

@@ -1,0 +1,33 @@
+/* Between the files of the keyserver. */
+#ifndef KEYSERVER_IMPL_H
+#define KEYSERVER_IMPL_H
+
+#include "keyserver/keyserver.h"
+
+enum { KEYSERVER_ANSWER_MAX = 2 * PGP_PUBLISHED_MAX };
+
+/* What is being answered: there is one thread, and each answer is given at once. */
+struct keyserver {
+    struct view *view;
+    struct published room;
+    uint8_t cert[PGP_PUBLISHED_MAX], joined[PGP_PUBLISHED_MAX];
+    size_t len; /* of cert, found last */
+    char text[KEYSERVER_ANSWER_MAX];
+};
+
+/* Each leaves what it finds in k->cert. ERR_NOT_FOUND, or what a view answers. */
+int keyserver_find_address(struct keyserver *k, const char *address, size_t len);
+int keyserver_find_wkd(struct keyserver *k, const char *domain, const char *hash, size_t len);
+/* A fingerprint or key id in hexadecimal, with "0x" or without: one certificate with all its published user ids. */
+int keyserver_find_key(struct keyserver *k, struct slice hex);
+
+/* The certificate as it is, or armoured; anything but OK is told as "not found", or as a failure of ours. */
+void keyserver_answer(struct keyserver *k, struct http_exchange *x, int err);
+void keyserver_answer_armored(struct keyserver *k, struct http_exchange *x, int err);
+void keyserver_answer_not_found(struct http_exchange *x, int err);
+
+http_handler keyserver_wkd, keyserver_wkd_direct, keyserver_wkd_policy; /* wkd.c */
+http_handler keyserver_hkp_lookup, keyserver_hkp_add;                   /* hkp.c */
+http_handler keyserver_vks_fingerprint, keyserver_vks_keyid, keyserver_vks_email, keyserver_vks_upload;
+
+#endif

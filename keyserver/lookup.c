@@ -1,0 +1,123 @@
+/* What every way of asking shares: finding a certificate, and answering with it. */
+#include <string.h>
+
+#include "crypto/pgp_armor.h"
+#include "keyserver/impl.h"
+#include "server/core/digit.h"
+#include "server/core/error.h"
+
+/* ---- looking up ---- */
+
+struct question {
+    struct keyserver *k;
+    const char *address, *domain, *hash;
+    uint8_t name[PGP_FPR_MAX];
+    size_t name_len;
+};
+
+static int keep(struct keyserver *k, const struct published *p)
+{
+    memcpy(k->cert, p->cert, p->len);
+    k->len = p->len;
+    return OK;
+}
+
+static int by_address(void *arg, struct view *v)
+{
+    struct question *q = arg;
+    int err = view_published(v, q->address, &q->k->room);
+    return err ? err : keep(q->k, &q->k->room);
+}
+
+int keyserver_find_address(struct keyserver *k, const char *address, size_t len)
+{
+    char normal[ADDRESS_MAX];
+    size_t at, plus;
+    struct question q = {.k = k, .address = normal};
+    if (address_normalize(address, len, normal, &at, &plus) != OK)
+        return ERR_NOT_FOUND;
+    return view_run(k->view, by_address, &q);
+}
+
+static int by_wkd(void *arg, struct view *v)
+{
+    struct question *q = arg;
+    int err = view_published_wkd(v, q->domain, q->hash, &q->k->room);
+    return err ? err : keep(q->k, &q->k->room);
+}
+
+int keyserver_find_wkd(struct keyserver *k, const char *domain, const char *hash, size_t len)
+{
+    struct question q = {.k = k, .domain = domain, .hash = hash};
+    return len == WKD_HASH_LEN ? view_run(k->view, by_wkd, &q) : ERR_NOT_FOUND;
+}
+
+/* Several addresses may have one certificate. Of a key that is in two different ones the first counts. */
+static int join(void *arg, const struct published *p)
+{
+    struct keyserver *k = ((struct question *)arg)->k;
+    size_t len;
+    if (!k->len)
+        return keep(k, p);
+    int err = pgp_published_join(k->cert, k->len, p->cert, p->len, k->joined, sizeof(k->joined), &len);
+    if (!err) {
+        memcpy(k->cert, k->joined, len);
+        k->len = len;
+    }
+    return err == ERR_LIMIT || err == ERR_CONFLICT ? OK : err;
+}
+
+static int by_key(void *arg, struct view *v)
+{
+    struct question *q = arg;
+    q->k->len = 0;
+    int err = view_published_key(v, q->name, q->name_len, &q->k->room, join, q);
+    return err ? err : q->k->len ? OK : ERR_NOT_FOUND;
+}
+
+int keyserver_find_key(struct keyserver *k, struct slice hex)
+{
+    struct question q = {.k = k};
+    const size_t skip = hex.len > 2 && hex.data[0] == '0' && (hex.data[1] | 0x20) == 'x' ? 2 : 0, len = hex.len - skip;
+    /* Of short key ids anybody makes as many as he wants. */
+    if (len != 16 && len != 40 && len != 64)
+        return ERR_NOT_FOUND;
+    for (size_t i = 0; i < len; i++) {
+        const int digit = digit_hex(hex.data[skip + i]);
+        if (digit < 0)
+            return ERR_NOT_FOUND;
+        q.name[i / 2] = (uint8_t)(q.name[i / 2] << 4 | digit);
+    }
+    q.name_len = len / 2;
+    return view_run(k->view, by_key, &q);
+}
+
+/* ---- answering ---- */
+
+void keyserver_answer_not_found(struct http_exchange *x, int err)
+{
+    http_answer_status(x, err == ERR_NOT_FOUND ? 404 : err == ERR_OVERRUN || err == ERR_MEMORY ? 503 : 500);
+}
+
+void keyserver_answer(struct keyserver *k, struct http_exchange *x, int err)
+{
+    if (err)
+        keyserver_answer_not_found(x, err);
+    else
+        http_answer(x, &(struct http_reply){.status = 200,
+                                            .type = "application/octet-stream",
+                                            .body = slice_of(k->cert, k->len)});
+}
+
+void keyserver_answer_armored(struct keyserver *k, struct http_exchange *x, int err)
+{
+    size_t len = 0;
+    if (!err)
+        err = pgp_armor_encode(k->cert, k->len, "PUBLIC KEY BLOCK", k->text, sizeof(k->text), &len);
+    if (err)
+        keyserver_answer_not_found(x, err);
+    else
+        http_answer(x, &(struct http_reply){.status = 200,
+                                            .type = "application/pgp-keys",
+                                            .body = slice_of(k->text, len)});
+}
