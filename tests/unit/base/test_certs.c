@@ -327,6 +327,25 @@ static void test_shown(void **state)
         }
 }
 
+/* The other way round: of both kinds our own order of signatures begins with ECDSA, which is the default's here. */
+static void test_shown_not_the_default(void **state)
+{
+    static const char *const name = "rsa.example.org";
+    struct tls_ctx *before = ctx;
+    struct certs *c = new_set();
+
+    (void)state;
+    assert_int_equal(certs_add(c, NULL, 0, slice_of(ec.chain, ec.chain_len), slice_of(ec.key, ec.key_len)), OK);
+    assert_int_equal(certs_add(c, &name, 1, slice_of(rsa.chain, rsa.chain_len), slice_of(rsa.key, rsa.key_len)), OK);
+    assert_int_equal(tls_ctx_create_by_name(TLS_SMTP, c, &ctx, NULL), OK);
+    certs_unref(c);
+    shown_to(0, name, NULL, &rsa);
+    shown_to(TLS1_2_VERSION, name, NULL, &rsa);
+    shown_to(0, NULL, NULL, &ec);
+    tls_ctx_unref(ctx);
+    ctx = before;
+}
+
 /* One that master should not have let through ends its own handshakes alone. */
 static void test_unusable(void **state)
 {
@@ -380,9 +399,11 @@ static int unmake(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),   cmocka_unit_test(test_find_hostile), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_bounds), cmocka_unit_test(test_messages),     cmocka_unit_test(test_bad_messages),
-        cmocka_unit_test(test_shown),  cmocka_unit_test(test_unusable),
+        cmocka_unit_test(test_find),     cmocka_unit_test(test_find_hostile),
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_bad_messages),
+        cmocka_unit_test(test_shown),    cmocka_unit_test(test_shown_not_the_default),
+        cmocka_unit_test(test_unusable),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }

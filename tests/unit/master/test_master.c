@@ -142,13 +142,18 @@ static unsigned reload_reply(char *why, size_t cap)
 
 static void reloads(void **state)
 {
-    char why[600];
+    char why[600], command[1400];
 
     (void)state;
     serve_ready();
     write_config(2 << 20);
+    snprintf(command, sizeof(command),
+             "cd %s && mkdir tls && cp chain.pem tls/named.example.chain.pem && cp key.pem tls/named.example.key.pem",
+             master_dir);
+    assert_int_equal(system(command), 0);
     assert_int_equal(reload_reply(why, sizeof(why)), 0);
     status();
+    assert_int_equal(master_find("ingest", 1)->certs, 2); /* in one set */
     assert_int_equal(master_find("ingest", 1)->message_max, 2 << 20);
     assert_int_equal(master_find("ingest", 1)->tls, 1);
     assert_int_equal(master_find("vault", 0)->tls, 0);
