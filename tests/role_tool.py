@@ -1,4 +1,5 @@
-"""A tool of tests/unit that runs a role by itself and asks it what it is told to, a line each, on its standard input."""
+"""A tool of tests/unit that runs a role by itself and asks it what it is told to, a line each, on its standard
+input."""
 import subprocess
 
 
