@@ -67,6 +67,11 @@ static void print_rest(const struct zone *z)
     print_record(z, ZONE_DMARC, "\n");
     printf("; TLS reports (RFC 8460): once a day others tell this address how their mail got here.\n");
     print_record(z, ZONE_TLS_REPORTS, "\n");
+    printf(
+        "; WKD: at this name, over HTTPS, others find the certificates of those people here who want to be found. It\n"
+        "; needs a certificate: letterlock acme run, or DIR/tls/openpgpkey.%s.chain.pem.\n"
+        "openpgpkey.%s.  IN CNAME %s.\n\n",
+        z->domain, z->domain, z->host);
     printf("; Mail clients find the server by these (RFC 6186, RFC 8314): TLS from the first octet, nothing else.\n");
     print_record(z, ZONE_SUBMISSIONS, "");
     print_record(z, ZONE_IMAPS, "");

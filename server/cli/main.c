@@ -120,7 +120,7 @@ static const struct command commands[] = {
      "Stop accepting mail for a domain (it must have no addresses), and erase its keys."},
     {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0,
      "Print the DNS records that the domain needs, as a zone file has them, and why: MX, SPF, DKIM, DMARC,\n"
-     "reports on TLS, SRV, and of the server's own name TLSA and CAA."},
+     "reports on TLS, WKD, SRV, and of the server's own name TLSA and CAA."},
     {"dkim", "list", command_dkim_list, "[DOMAIN] [--json]", 0, 1, BIT(OPT_JSON),
      "List the keys that sign mail from this server's domains (DKIM), and until when each does."},
     {"dkim", "show", command_dkim_show, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),
