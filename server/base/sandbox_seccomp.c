@@ -140,6 +140,7 @@ static const struct row allowed[] = {
     /* Two options and no more: others load filters or whole protocols into the kernel. */
     {SCMP_SYS(setsockopt), MAIL | RELAY, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_KEEPALIVE}}},
     {SCMP_SYS(setsockopt), MAIL | RELAY | FETCHER | WEB, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
+    {SCMP_SYS(setsockopt), WEB, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_CORK}}},
     CALL(eventfd2, ALL),
     CALL(pipe2, ALL),
     CALL(pipe, GPG),

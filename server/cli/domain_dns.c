@@ -5,6 +5,7 @@
 #include "server/cli/dkim.h"
 #include "server/core/error.h"
 #include "server/doctor/zone.h"
+#include "server/mailauth/mta_sts.h"
 
 struct printing {
     struct zone zone;
@@ -58,6 +59,18 @@ static void print_dkim(const struct zone *z, const struct signing_keys *k)
     putchar('\n');
 }
 
+static void print_sts(const struct zone *z)
+{
+    if (!z->sts_id)
+        return;
+    printf("; MTA-STS (RFC 8461): others then send over TLS alone, to a server whose certificate an authority signed\n"
+           "; (mta_sts_mode). This server has the policy, so mta-sts.%s leads to it, and needs a certificate for\n"
+           "; that name (DIR/tls). The id is that of the policy as it stands: publish it again when it has changed.\n",
+           z->domain);
+    print_record(z, ZONE_STS, "");
+    print_record(z, ZONE_STS_HOST, "\n");
+}
+
 static void print_rest(const struct zone *z)
 {
     printf(
@@ -67,6 +80,7 @@ static void print_rest(const struct zone *z)
     print_record(z, ZONE_DMARC, "\n");
     printf("; TLS reports (RFC 8460): once a day others tell this address how their mail got here.\n");
     print_record(z, ZONE_TLS_REPORTS, "\n");
+    print_sts(z);
     printf(
         "; WKD: at this name, over HTTPS, others find the certificates of those people here who want to be found. It\n"
         "; needs a certificate: letterlock acme run, or DIR/tls/openpgpkey.%s.chain.pem.\n"
@@ -150,6 +164,19 @@ static int print_zone(const struct cli *c, struct instance *i, struct printing *
     return EXIT_DONE;
 }
 
+/* NULL: no policy is served. */
+static const char *served_policy(const struct config *c, char id[MTA_STS_ID_MAX + 1])
+{
+    char text[MTA_STS_OWN_MAX];
+    size_t len =
+        mta_sts_policy_write(c->mta_sts_mode, c->mta_sts_mx[0] ? c->mta_sts_mx : c->domain, c->mta_sts_max_age, text);
+
+    if (!c->https || len == 0)
+        return NULL;
+    mta_sts_policy_id(slice_of(text, len), id);
+    return id;
+}
+
 int command_domain_dns(struct cli *c)
 {
     struct instance i;
@@ -159,7 +186,12 @@ int command_domain_dns(struct cli *c)
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    struct printing p = {{.domain = domain, .host = i.config.domain, .smarthost = i.config.smarthost}, false};
+    char id[MTA_STS_ID_MAX + 1];
+    struct printing p = {{.domain = domain,
+                          .host = i.config.domain,
+                          .smarthost = i.config.smarthost,
+                          .sts_id = served_policy(&i.config, id)},
+                         false};
     rc = print_zone(c, &i, &p);
     instance_close(&i);
     return rc;

@@ -41,6 +41,16 @@ static void reports(const struct zone *z, char *out)
     snprintf(out, DATA_CAP, "\"v=TLSRPTv1; rua=mailto:postmaster@%s\"", z->domain);
 }
 
+static void sts(const struct zone *z, char *out)
+{
+    snprintf(out, DATA_CAP, "\"v=STSv1; id=%s\"", z->sts_id ? z->sts_id : "1");
+}
+
+static void sts_host(const struct zone *z, char *out)
+{
+    snprintf(out, DATA_CAP, "%s.", z->host);
+}
+
 static void submissions(const struct zone *z, char *out)
 {
     snprintf(out, DATA_CAP, "0 1 465 %s.", z->host);
@@ -77,6 +87,8 @@ static const struct row {
     [ZONE_SPF] = {"", false, "TXT", "\"v=spf1 mx ~all\"", NULL},
     [ZONE_DMARC] = {"_dmarc.", false, "TXT", "\"v=DMARC1; p=quarantine\"", NULL},
     [ZONE_TLS_REPORTS] = {"_smtp._tls.", false, "TXT", NULL, reports},
+    [ZONE_STS] = {"_mta-sts.", false, "TXT", NULL, sts},
+    [ZONE_STS_HOST] = {"mta-sts.", false, "CNAME", NULL, sts_host},
     [ZONE_SUBMISSIONS] = {"_submissions._tcp.", false, "SRV", NULL, submissions},
     [ZONE_IMAPS] = {"_imaps._tcp.", false, "SRV", NULL, imaps},
     [ZONE_IMAP] = {"_imap._tcp.", false, "SRV", "0 0 0 .", NULL},

@@ -11,6 +11,7 @@
 
 struct zone {
     const char *domain, *host, *smarthost; /* the server's own name; "" for none */
+    const char *sts_id;                    /* of the MTA-STS policy that is served; NULL: none is */
     bool has_chain;                        /* of the certificate in use: */
     uint8_t key_sha256[32];
     char issuer[CHAIN_ISSUER_CAP];
@@ -22,6 +23,8 @@ enum zone_record {
     ZONE_SPF,
     ZONE_DMARC,
     ZONE_TLS_REPORTS,
+    ZONE_STS,
+    ZONE_STS_HOST,
     ZONE_SUBMISSIONS,
     ZONE_IMAPS,
     ZONE_IMAP,

@@ -14,6 +14,7 @@ enum {
     MTA_STS_TEXT_MAX = 48 * 1024, /* octets of a policy (section 3.3 suggests 64 KB as the most) */
     MTA_STS_MX_MAX = 4096,        /* octets of its patterns, one more for each */
     MTA_STS_AGE_MAX = 31557600,   /* seconds: section 3.2 */
+    MTA_STS_OWN_MAX = 4096,       /* octets of a policy of our own */
 };
 
 /* txt: one of the strings at _mta-sts.DOMAIN. ERR_NOT_FOUND: it is another kind of record; ERR_FORMAT: it is written
@@ -30,9 +31,9 @@ struct mta_sts_policy {
 };
 /* ERR_FORMAT: section 3.2; ERR_LIMIT: more patterns than are kept here. */
 int mta_sts_policy_read(struct slice text, struct mta_sts_policy *ret);
-/* A policy of our own. mode: its word; mx: patterns with commas between them. Returns its octets; 0: cap does not
- * suffice. The id of a policy follows from its text, so a changed one has another (section 3.1). */
-size_t mta_sts_policy_write(const char *mode, const char *mx, uint32_t max_age, char *out, size_t cap);
+/* A policy of our own. mode: its word; mx: patterns with commas between them. Returns its octets; 0: they are too many.
+ * The id of a policy follows from its text, so a changed one has another (section 3.1). */
+size_t mta_sts_policy_write(const char *mode, const char *mx, uint32_t max_age, char out[MTA_STS_OWN_MAX]);
 void mta_sts_policy_id(struct slice text, char id[MTA_STS_ID_MAX + 1]);
 /* host: lower case, A-labels, without a final dot (section 4.1). */
 bool mta_sts_fits(const struct mta_sts_policy *p, const char *host);

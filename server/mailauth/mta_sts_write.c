@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-size_t mta_sts_policy_write(const char *mode, const char *mx, uint32_t max_age, char *out, size_t cap)
+size_t mta_sts_policy_write(const char *mode, const char *mx, uint32_t max_age, char out[MTA_STS_OWN_MAX])
 {
+    const size_t cap = MTA_STS_OWN_MAX;
     size_t len = (size_t)snprintf(out, cap, "version: STSv1\r\nmode: %s\r\n", mode);
 
     while (*mx && len < cap) {

@@ -15,7 +15,7 @@ enum { HTTPS_PORT = 443, SECURITY_DAYS = 30 };
 
 struct site {
     struct web *web;
-    char policy[4096];
+    char policy[MTA_STS_OWN_MAX];
     size_t policy_len;
     struct challenges challenges;
 };
@@ -132,7 +132,7 @@ void site_reload(struct site *s)
     const struct config *c = &s->web->config;
     const char *mx = c->mta_sts_mx[0] ? c->mta_sts_mx : c->domain;
 
-    s->policy_len = mta_sts_policy_write(c->mta_sts_mode, mx, c->mta_sts_max_age, s->policy, sizeof(s->policy));
+    s->policy_len = mta_sts_policy_write(c->mta_sts_mode, mx, c->mta_sts_max_age, s->policy);
 }
 
 int site_create(struct web *web, struct site **ret)

@@ -87,6 +87,14 @@ def test_the_policy_of_hosted_domains(site):
     assert get(site, "/.well-known/mta-sts.txt", "mta-sts.example.org", tls=False)[0] == 308
 
 
+def test_the_record_has_the_id_of_the_policy(site):
+    import hashlib
+    body = get(site, "/.well-known/mta-sts.txt", "mta-sts.example.org")[2]
+    zone = site.run("domain", "dns", "example.org").stdout.decode()
+    assert f'_mta-sts.example.org.  IN TXT "v=STSv1; id={hashlib.sha256(body).hexdigest()[:32]}"' in zone
+    assert f"mta-sts.example.org.  IN CNAME {NAME}." in zone
+
+
 def test_pages(site):
     status, fields, body = get(site)
     assert status == 200 and fields["content-type"] == "text/html; charset=utf-8"
@@ -191,6 +199,8 @@ HOSTILE = {
     f"GET / HTTP/1.1\r\n{HOST}: y\r\n\r\n": 400,
     f"GET / HTTP/1.1\r\n{HOST}X: a\0b\r\n\r\n": 400,
     f"GET / HTTP/1.1\r\n{HOST}X\0: b\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}X: a\0\0Content-Length\0 5\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}X: a\0\0Transfer-Encoding\0chunked\r\n\r\n": 400,
     f"GET /a\0b HTTP/1.1\r\n{HOST}\r\n": 400,
     f"GET\0/ HTTP/1.1\r\n{HOST}\r\n": (400, None),
     f"GET / HTTP/1.1\r\n{HOST}X: a\x01b\r\n\r\n": 400,

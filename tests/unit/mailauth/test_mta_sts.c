@@ -173,13 +173,40 @@ static void all_has_a_bound(void **state)
     assert_int_equal(mta_sts_policy_read(slice_of("version: STSv1\0\nmode: none\nmax_age: 1", 37), &p), ERR_FORMAT);
 }
 
+/* What is written here is read as it was meant; a changed policy has another id. */
+static void our_own_is_read_again(void **state)
+{
+    static const char *const modes[] = {"none", "testing", "enforce"};
+    char text[MTA_STS_OWN_MAX], id[MTA_STS_ID_MAX + 1], other[MTA_STS_ID_MAX + 1], record[64], many[8000];
+    struct mta_sts_policy p;
+
+    for (int m = 0; m < 3; m++) {
+        size_t len = mta_sts_policy_write(modes[m], "a.example, *.b.example,c.example", 86400, text);
+        assert_int_equal(mta_sts_policy_read(slice_of(text, len), &p), OK);
+        assert_int_equal(p.mode, m);
+        assert_int_equal(p.max_age, 86400);
+        assert_true(mta_sts_fits(&p, "a.example") && mta_sts_fits(&p, "x.b.example") && mta_sts_fits(&p, "c.example"));
+        assert_false(mta_sts_fits(&p, "b.example"));
+        mta_sts_policy_id(slice_of(text, len), other);
+        if (m > 0)
+            assert_string_not_equal(id, other);
+        mta_sts_policy_id(slice_of(text, len), id);
+        snprintf(record, sizeof(record), "v=STSv1; id=%s", id);
+        assert_int_equal(mta_sts_record_read(slice_str(record), other), OK);
+        assert_string_equal(id, other);
+    }
+    memset(many, ',', sizeof(many) - 1);
+    for (size_t i = 0; i + 1 < sizeof(many); i += 2)
+        many[i] = 'a';
+    many[sizeof(many) - 1] = '\0';
+    assert_int_equal(mta_sts_policy_write("none", many, 86400, text), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records),
-        cmocka_unit_test(policies),
-        cmocka_unit_test(a_wildcard_is_one_label),
-        cmocka_unit_test(all_has_a_bound),
+        cmocka_unit_test(our_own_is_read_again),   cmocka_unit_test(records),         cmocka_unit_test(policies),
+        cmocka_unit_test(a_wildcard_is_one_label), cmocka_unit_test(all_has_a_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
