@@ -13,61 +13,7 @@
 #include "server/core/error.h"
 #include "server/relay/route.h"
 
-/* ---- names: a question is a row ---- */
-
-struct row {
-    enum dns_type type;
-    const char *name;
-    int err;
-    struct dns_answer a;
-};
-static const struct row *rows;
-static size_t nrows;
-
-struct dns_question {
-    struct defer later;
-    struct loop *loop;
-    dns_fn *fn;
-    void *arg;
-    enum dns_type type;
-    char name[256];
-};
-static struct loop *loop;
-static unsigned asked, cancelled;
-
-static void answer(void *arg)
-{
-    static const struct dns_answer nothing = {.exists = false};
-    struct dns_question *q = arg;
-    const struct row *row = NULL;
-
-    for (size_t i = 0; i < nrows; i++)
-        if (rows[i].type == q->type && strcmp(rows[i].name, q->name) == 0)
-            row = &rows[i];
-    q->fn(q->arg, row ? row->err : OK, row ? &row->a : &nothing);
-    free(q);
-}
-
-int dns_ask(struct dns *d, enum dns_type type, const char *name, dns_fn *fn, void *arg, struct dns_question **ret)
-{
-    struct dns_question *q = calloc(1, sizeof(*q));
-
-    assert_non_null(q);
-    *q = (struct dns_question){.loop = loop, .fn = fn, .arg = arg, .type = type};
-    snprintf(q->name, sizeof(q->name), "%s", name);
-    defer_set(loop, &q->later, answer, q);
-    asked++;
-    *ret = q;
-    return OK;
-}
-
-void dns_cancel(struct dns_question *q)
-{
-    defer_cancel(loop, &q->later);
-    cancelled++;
-    free(q);
-}
-
+#include "tests/support/names_stand_in.h"
 #include "tests/support/pages_stand_in.h"
 
 static uint64_t now(void)
