@@ -123,6 +123,13 @@ static size_t first_of(const struct dkim_keys *k, const char *domain)
     return from;
 }
 
+static bool is_in_use(const struct dkim_keys *k, size_t i, uint64_t now)
+{
+    const struct dkim_record *next = i + 1 < k->n ? &k->rows[i + 1]->record : NULL;
+
+    return dkim_due(&k->rows[i]->record, next, now).state == DKIM_IN_USE;
+}
+
 static int put_signer(struct row *r, struct dkim_signer *out)
 {
     struct slice der = slice_of(r->record.der, r->record.der_len);
@@ -139,8 +146,7 @@ static int signers_of(const struct dkim_keys *k, const char *domain, uint64_t no
     int err = OK;
     for (size_t i = first_of(k, domain);
          err == OK && n < SIGNERS_MAX && i < k->n && strcmp(k->rows[i]->record.domain, domain) == 0; i++) {
-        const struct dkim_record *next = i + 1 < k->n ? &k->rows[i + 1]->record : NULL;
-        if (dkim_due(&k->rows[i]->record, next, now).state != DKIM_IN_USE)
+        if (!is_in_use(k, i, now))
             continue;
         err = put_signer(k->rows[i], &out[n]);
         n += err == OK;
@@ -163,4 +169,25 @@ int dkim_keys_sign(struct dkim_keys *k, const struct iovec *mail, size_t n, uint
     if (err == OK)
         err = signers_of(k, domain, now, signers, &nsigners);
     return err == OK && nsigners > 0 ? dkim_sign(signers, nsigners, mail, n, now, fields) : err;
+}
+
+int dkim_keys_domain(struct dkim_keys *k, const char *wish, uint64_t now, char ret_domain[DOMAIN_CAP])
+{
+    const struct dkim_record *found = NULL;
+    int err = k->read ? OK : read_keys(k);
+    for (size_t i = 0; err == OK && i < k->n; i++) {
+        const struct dkim_record *r = &k->rows[i]->record;
+        const bool is_wish = strcmp(r->domain, wish) == 0;
+        if (!is_in_use(k, i, now))
+            continue;
+        if (!found || is_wish)
+            found = r;
+        if (is_wish)
+            break;
+    }
+    if (err == OK && !found)
+        err = ERR_NOT_FOUND;
+    if (err == OK)
+        memcpy(ret_domain, found->domain, sizeof(found->domain));
+    return err;
 }

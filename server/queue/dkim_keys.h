@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "server/core/buf.h"
+#include "server/mail/address.h"
 #include "store/view.h"
 
 struct dkim_keys;
@@ -20,6 +21,9 @@ void dkim_keys_changed(struct dkim_keys *k);
  * does not parse; ERR_LIMIT: fields has no room; ERR_MEMORY, ERR_OVERRUN, ERR_IO and the like: not now. Then nothing is
  * appended. */
 int dkim_keys_sign(struct dkim_keys *k, const struct iovec *mail, size_t n, uint64_t now, struct buf *fields);
+/* A domain whose mail is signed now: wish if it is one, otherwise the first by name. ERR_NOT_FOUND: there is none;
+ * ERR_MEMORY, ERR_OVERRUN, ERR_IO and the like: not now. */
+int dkim_keys_domain(struct dkim_keys *k, const char *wish, uint64_t now, char ret_domain[DOMAIN_CAP]);
 /* How many records did not open when they were read: these keys sign nothing. */
 size_t dkim_keys_unreadable(const struct dkim_keys *k);
 

@@ -217,15 +217,17 @@ static void on_queued(void *arg, int status, struct unpack *body)
     outcome(w, status);
 }
 
-/* Whom the report is from; gives the address's domain. */
+/* Whom the report is from; gives the address's domain, whose keys sign it. */
 static const char *contact_of(const struct relay *r, char out[CONTACT_MAX])
 {
     const char *said = r->config.tls_report_contact;
-    char address[ADDRESS_MAX];
+    char address[ADDRESS_MAX], domain[DOMAIN_CAP];
     size_t at, plus;
 
     if (address_normalize(said, strlen(said), address, &at, &plus) == OK)
         snprintf(out, CONTACT_MAX, "%s", address);
+    else if (dkim_keys_domain(r->dkim, r->config.domain, relay_now(), domain) == OK)
+        snprintf(out, CONTACT_MAX, "postmaster@%s", domain);
     else
         snprintf(out, CONTACT_MAX, "postmaster@%s", r->config.domain);
     return strrchr(out, '@') + 1;

@@ -94,6 +94,18 @@ static void by_time(void **state)
     assert_string_equal(signed_by(from, UINT64_MAX - 1), "rsa-sha256 a.example new;ed25519-sha256 a.example ed;");
 }
 
+/* Whose name a report of the server's own has. */
+static void a_domain(void **state)
+{
+    char domain[DOMAIN_CAP] = "";
+    assert_int_equal(dkim_keys_domain(keys, "b.example", 500, domain), OK);
+    assert_string_equal(domain, "b.example");
+    assert_int_equal(dkim_keys_domain(keys, "mail.example", 500, domain), OK);
+    assert_string_equal(domain, "a.example");
+    assert_int_equal(dkim_keys_domain(keys, "b.example", 99, domain), ERR_NOT_FOUND);
+    assert_string_equal(domain, "a.example");
+}
+
 static void by_author(void **state)
 {
     assert_string_equal(signed_by("From: x@b.example", 500), "ed25519-sha256 b.example b;");
@@ -158,11 +170,8 @@ static void one_that_does_not_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_time),
-        cmocka_unit_test(by_author),
-        cmocka_unit_test(without_an_author),
-        cmocka_unit_test(changes),
-        cmocka_unit_test(one_that_does_not_open),
+        cmocka_unit_test(by_time),           cmocka_unit_test(a_domain), cmocka_unit_test(by_author),
+        cmocka_unit_test(without_an_author), cmocka_unit_test(changes),  cmocka_unit_test(one_that_does_not_open),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
