@@ -1,0 +1,102 @@
+"""gpg and sq find people here as they do anywhere: by WKD and a key server, over HTTPS with names and authorities, in a
+network namespace where those names lead to this server."""
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import harness  # noqa: E402
+
+pytestmark = pytest.mark.needs("root", "unshare", "openssl", "dirmngr", "sq")
+DOMAIN = harness.DOMAIN
+ANN, HID = f"ann@{DOMAIN}", f"hid@{DOMAIN}"
+# dirmngr asks for SRV records where no port is given, and there is no DNS here.
+SCRIPT = """
+set -eu
+ip link set lo up
+mount --bind hosts /etc/hosts
+mount --bind ca.pem /etc/ssl/certs/ca-certificates.crt
+{binary} serve >serve.log 2>&1 & server=$!
+trap 'gpgconf --kill all; kill $server; wait $server || true' EXIT
+n=0; until grep -q '^ready' serve.log; do n=$((n + 1)); [ $n -lt 1200 ]; sleep 0.1; done
+export GNUPGHOME=$PWD/home SSL_CERT_FILE=$PWD/ca.pem
+get() {{ name=$1; shift; timeout 100 "$@" >"$name.out" 2>"$name.err" || echo $? >"$name.status"; }}
+wkd="gpg --batch --no-tty --auto-key-locate clear,nodefault,wkd --locate-external-keys"
+get wkd $wkd {ann}
+get hidden $wkd {hid}
+get nobody $wkd nobody@{domain}
+rm -f home/pubring.kbx
+get hkp gpg --batch --no-tty --keyserver hkps://{domain}:443 --recv-keys {fpr}
+get list gpg --batch --no-tty --with-colons --list-keys
+get search gpg --batch --no-tty --with-colons --keyserver hkps://{domain}:443 --search-keys {ann}
+get sq-wkd sq wkd get {ann}
+get sq-direct sq wkd get --binary {ann}
+get sq-key sq keyserver --server hkps://{domain}:443 get {fpr}
+"""
+
+
+def openssl(place, *args):
+    subprocess.run(["openssl", *args], cwd=place, capture_output=True, check=True)
+
+
+def answer(out):
+    status = out.with_suffix(".status")
+    return int(status.read_text()) if status.exists() else 0, out.read_bytes(), out.with_suffix(".err").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def found():
+    """{name: (exit status, stdout, stderr)} of each command, and Ann's fingerprint."""
+    with harness.Instance() as i:
+        i.init(port_base=0, https="yes", http="yes", smtp="no", submissions="no", submission="no", imap="no",
+               imaps="no")
+        place = i.place
+        for address in ANN, HID:
+            cert = place / address
+            cert.write_bytes(i.keyring.generate(address))
+            i.run("account", "add", address, "--key", cert)
+        i.run("account", "set", HID, "--publish", "no")
+        openssl(place, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-keyout", "ca.key", "-out",
+                "ca.pem", "-subj", "/CN=A test's authority")
+        openssl(place, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "csr", "-subj",
+                f"/CN={DOMAIN}")
+        (place / "ext").write_text(f"subjectAltName=DNS:{DOMAIN},DNS:openpgpkey.{DOMAIN}\n")
+        openssl(place, "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
+                "30", "-extfile", "ext", "-out", "chain")
+        (i.dir / "tls" / "chain.pem").write_bytes((place / "chain").read_bytes() + (place / "ca.pem").read_bytes())
+        (i.dir / "tls" / "key.pem").write_bytes((place / "key").read_bytes())
+        (place / "hosts").write_text(f"127.0.0.1 localhost {DOMAIN} openpgpkey.{DOMAIN}\n")
+        (place / "home").mkdir(mode=0o700)
+        (place / "home" / "dirmngr.conf").write_text(f"hkp-cacert {place}/ca.pem\nstandard-resolver\ndisable-ipv6\n")
+        fpr = i.keyring.fingerprint(ANN)
+        p = subprocess.run(["unshare", "-n", "-m", "sh", "-c", SCRIPT.format(
+            binary=i.binary, ann=ANN, hid=HID, domain=DOMAIN, fpr=fpr)], cwd=place, env=i.env, capture_output=True,
+            timeout=600)
+        assert p.returncode == 0, p.stderr + (place / "serve.log").read_bytes()
+        yield fpr, {f.stem: answer(f) for f in place.glob("*.out")}
+
+
+def test_gpg_by_wkd(found):
+    fpr, of = found
+    status, out, err = of["wkd"]
+    assert status == 0 and fpr.encode() in out and ANN.encode() in out, err
+
+
+def test_gpg_tells_nobody_from_nobody(found):
+    fpr, of = found
+    assert of["hidden"][0] == of["nobody"][0] != 0
+    assert of["hidden"][2].replace(HID.encode(), b"X") == of["nobody"][2].replace(b"nobody@" + DOMAIN.encode(), b"X")
+
+
+def test_gpg_by_key_server(found):
+    fpr, of = found
+    assert of["hkp"][0] == 0 and fpr.encode() in of["list"][1], of["hkp"]
+    assert fpr.encode() in of["search"][1] and b"info:1:1" in of["search"][1], of["search"]
+
+
+def test_sq(found):
+    fpr, of = found
+    for name in "sq-wkd", "sq-direct", "sq-key":
+        assert of[name][0] == 0 and of[name][1], of[name]
