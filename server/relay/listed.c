@@ -132,7 +132,7 @@ static void conclude(struct listed *x)
         log_event(block_list_over, x->list + 1, o->six ? 6 : 4);
     if (says == BLOCK_LIST_YES)
         x->on[x->address] |= bit;
-    else if (says == BLOCK_LIST_NO)
+    else /* a list that refuses or has ended lists nobody */
         x->on[x->address] &= ~bit;
 }
 

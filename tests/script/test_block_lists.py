@@ -12,7 +12,8 @@ pytestmark = pytest.mark.needs(*names.NEEDS)
 HOST = "mx.here.test"
 WORKS = "2.0.0.127 A 127.0.0.2\n" + ".".join("200000f7ffff" + "0" * 20) + " A 127.0.0.2\n"  # section 5, both families
 ZONES = {"here.test": "mx A 192.0.2.7\nmx AAAA 2001:db8::7\n", "one.test": WORKS, "two.test": WORKS,
-         "three.test": WORKS}
+         "three.test": WORKS, "refuses.test": WORKS + "7.2.0.192 A 127.255.255.254\n", "all.test": "* A 127.0.0.2\n",
+         "sold.test": "* A 192.0.2.99\n"}
 SIX = ".".join("7000000000000000000000008bd01002")
 EVENTS = ("block-listed", "block-list-over")
 
@@ -80,12 +81,23 @@ def test_listed_and_no_more(home):
 def test_what_is_no_listing(home):
     """One refuses who asks, one has ended and says yes to all, one has ended and its name is another's."""
     before = home.events()
-    home.publish(one=WORKS + "7.2.0.192 A 127.255.255.254\n", two="* A 127.0.0.2\n", three="* A 192.0.2.99\n")
+    home.i.configure(blocklists="refuses.test, all.test, sold.test")  # no name of which the resolver has kept
+    home.i.run("reload")
     home.round()
     assert home.listed() == [] and home.events() == before
     found = json.loads(home.i.run("doctor", HOST, "--json", check=False).stdout)
     about = [f["state"] for f in found if f["id"] == "block-lists" and "192.0.2.7" in f["found"]]
     assert about == ["unknown"] * 3, found
+    home.i.configure(blocklists="one.test, two.test, three.test")
+    home.i.run("reload")
+
+
+def test_a_list_that_ends(home):
+    """What it said of us goes with it."""
+    home.publish(one=WORKS + "7.2.0.192 A 127.0.0.4\n")
+    eventually(lambda: home.listed() == ["one"])
+    home.publish(one="7.2.0.192 A 127.0.0.4\n")
+    eventually(lambda: home.listed() == [])
 
 
 def test_no_answer_changes_nothing(home):
