@@ -9,6 +9,7 @@
 #include "server/cli/forward.h"
 #include "store/storekey.h"
 #include "server/cli/key_facts.h"
+#include "server/cli/publish.h"
 #include "store/approve.h"
 #include "store/client.h"
 
@@ -160,7 +161,7 @@ static int approve_one(const struct cli *c, struct instance *i, const struct sea
     if (!rc)
         printf("approved\n");
     keys_free(&list);
-    return rc;
+    return rc ? rc : publish_account(c, i, s->account.id, PUBLISH_KEY);
 }
 
 int command_key_approve(struct cli *c)

@@ -54,7 +54,8 @@ def refusal(i, to):
     return refused.value.recipients[to]
 
 
-@pytest.mark.parametrize("what", ["add-key", "state", "verdict", "certificate", "set", "forward"])
+@pytest.mark.parametrize("what", ["add-key", "state", "verdict", "certificate", "set", "seal-v2", "encrypt",
+                                  "forward"])
 def test_nothing_is_sealed_to_certificates_that_nobody_approved(i, store, what):
     subvert(i, what)
     p = i.run("audit", check=False)
