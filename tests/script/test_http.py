@@ -233,7 +233,7 @@ HOSTILE = {
     f"GET / HTTP/1.1\r\n{HOST}{'a: b' * 1}\r\n" + "a: b\r\n" * 64 + "\r\n": 431,
     f"GET / HTTP/1.1\r\n{HOST}X: {'a' * 9000}\r\n\r\n": 431,
 }
-AFTER = f"GET /robots.txt HTTP/1.1\r\n{HOST}\r\n"
+AFTER = f"GET /robots.txt HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n"
 
 
 def read_all(s):
