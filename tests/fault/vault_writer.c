@@ -1,6 +1,7 @@
 /* vault_writer DIR WHAT ADDRESS OTHER: what somebody could write who had taken over the vault. It opens the store as
  * the vault does, with the record keys that the vault is given and without the root, and changes what the account of
- * ADDRESS has, under the version that is approved: for the gain of the account of OTHER. Run by test_subverted_vault.py. */
+ * ADDRESS has, under the version that is approved: for the gain of the account of OTHER. Run by
+ * test_subverted_vault.py. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
