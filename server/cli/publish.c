@@ -72,6 +72,8 @@ int publish_wanted(struct view *v, uint64_t account, const char *address, uint8_
     int err = view_account(v, account, &a);
     if (!err && !a.unpublished)
         err = view_keys_read(v, account, keys, &n);
+    if (!err && !a.unpublished)
+        err = view_keys_approved(v, &a, keys, n);
     for (size_t i = next_best(keys, n, tried); !err && i < n && !found; i = next_best(keys, n, tried)) {
         tried[i] = true;
         err = try_key(v, account, &keys[i], address, cert, &found);
@@ -179,6 +181,10 @@ static int publish_one(const struct cli *c, struct instance *i, const struct pub
 {
     struct one o = {.of = a};
     int err = view_run(i->view, look_at_one, &o);
+    if (err == ERR_UNAPPROVED) {
+        cli_mind(c, "%s: nobody approved its certificates, so what others find stays as it is", a->address);
+        return EXIT_DONE;
+    }
     if (err)
         return unreadable(c, err);
     return o.state.same ? EXIT_DONE : ask(c, i, a->address, slice_of(wanted, o.len), why);
@@ -300,7 +306,7 @@ static int print_one(void *arg, const struct schema_address *a)
         return 0;
     int err = publish_look(p->v, a->account, a->address, &s);
     if (err)
-        return err;
+        return err == ERR_UNAPPROVED ? OK : err; /* the log says it, and audit */
     if (s.there && pgp_published_read(there.cert, there.len, &cert) == OK) {
         char day[DATE_DAY_SIZE];
         date_write_day(there.since, day);

@@ -77,6 +77,9 @@ def test_nothing_is_sealed_to_certificates_that_nobody_approved(i, store, what):
     more.write_bytes(i.keyring.generate(f"More {what} <{ALICE}>"))
     p = i.run("key", "add", ALICE, more, check=False)  # it would sign what was slipped in
     assert p.returncode == 1 and b"nobody who holds the store key" in p.stderr
+    changes = i.run("key", "log").stdout
+    assert b"nobody approved its certificates" in i.run("key", "publish").stderr
+    assert i.run("key", "log").stdout == changes and ALICE in i.run("account", "show", ALICE).stdout.decode()
 
 
 def test_nothing_goes_where_nobody_approved(i, store):
