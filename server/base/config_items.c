@@ -198,9 +198,8 @@ const struct config_item config_items[] = {
     BOOL(tls_report, LIVE, 1,
          "Tell other domains once a day how TLS to their servers went, if their DNS asks for it (RFC 8460)."),
     TEXT(tls_report_contact, LIVE, "", valid_mailbox, "a mail address such as postmaster@example.org, or nothing",
-         "The address that these reports come from, and may be asked at, of a domain whose mail is signed here "
-         "(letterlock dkim). Empty: postmaster at the server's own name, or at the first domain that is signed for if "
-         "that is none."),
+         "Whom these reports are from: an address of a domain that is signed for (letterlock dkim). Empty: postmaster "
+         "of the server's own name or, if that is none, of the first one."),
     U32(tls_report_interval, LIVE, 86400, 1, 86400,
         "Seconds that one report is about: another value than a day is for tests."),
     TEXT(smarthost, LIVE, "", valid_smarthost, "HOST, HOST:PORT, or nothing",
