@@ -214,13 +214,17 @@ int pgp_published_join(const uint8_t *a, size_t a_len, const uint8_t *b, size_t 
         return err;
     if (memcmp(pa.key[0].fpr, pb.key[0].fpr, sizeof(pa.key[0].fpr)) != 0)
         return ERR_CONFLICT;
-    size_t n = 0, head = subkeys_at(a, a_len);
+    size_t n = 0, head = subkeys_at(a, a_len), user_ids = pa.nuser_ids;
     bool wanted = false;
     err = append(out, cap, &n, a, head);
     for (size_t pos = 0, at = 0; !err && pgp_packet_next(b, b_len, &pos, &packet) == OK; at = pos) {
-        if (packet.tag != PGP_TAG_SIGNATURE)
+        if (packet.tag != PGP_TAG_SIGNATURE) {
             wanted = packet.tag == PGP_TAG_USER_ID && !has_user_id(&pa, packet.body, packet.body_len);
-        if (wanted)
+            user_ids += wanted;
+        }
+        if (user_ids > PGP_PUBLISHED_USER_IDS_MAX)
+            err = ERR_LIMIT;
+        else if (wanted)
             err = append(out, cap, &n, b + at, pos - at);
     }
     if (!err)

@@ -33,8 +33,8 @@ struct pgp_published {
 int pgp_published_read(const uint8_t *cert, size_t len, struct pgp_published *ret);
 
 /* One certificate with the user ids of both, which are copies of one and the same certificate: a's octets, and behind
- * its user ids those of b that it lacks. ERR_LIMIT: longer than cap; ERR_CONFLICT: they are of different primary keys;
- * pgp_published_read's. */
+ * its user ids those of b that it lacks. ERR_LIMIT: longer than cap, or more user ids than one has; ERR_CONFLICT: they
+ * are of different primary keys; pgp_published_read's. */
 int pgp_published_join(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out, size_t cap,
                        size_t *ret_len);
 

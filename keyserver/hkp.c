@@ -10,25 +10,29 @@
 
 enum { SEARCH_MAX = 600 };
 
-static bool is_hex(struct slice s)
+/* Hexadecimal digits, "0x" before them or not, without the blanks by which programs show a fingerprint in groups. */
+static bool read_hex(struct slice s, char out[SEARCH_MAX], struct slice *ret)
 {
-    size_t i = s.len > 2 && s.data[0] == '0' && (s.data[1] | 0x20) == 'x' ? 2 : 0;
+    size_t i = s.len > 2 && s.data[0] == '0' && (s.data[1] | 0x20) == 'x' ? 2 : 0, n = 0;
     for (; i < s.len; i++)
-        if (digit_hex(s.data[i]) < 0)
+        if (digit_hex(s.data[i]) >= 0)
+            out[n++] = (char)s.data[i];
+        else if (s.data[i] != ' ')
             return false;
-    return s.len > 0;
+    *ret = slice_of(out, n);
+    return n > 0;
 }
 
 /* "0x" and hexadecimal digits, or an address, alone or in the form of a user id. */
 static int find(struct keyserver *k, struct slice search)
 {
-    char address[ADDRESS_MAX];
+    char address[ADDRESS_MAX], digits[SEARCH_MAX];
+    struct slice hex;
     size_t at, plus;
-    if (is_hex(search))
-        return keyserver_find_key(k, search);
-    if (address_of_user_id((const char *)search.data, search.len, address, &at, &plus) != OK)
-        return ERR_NOT_FOUND;
-    return keyserver_find_address(k, address, strlen(address));
+    if (read_hex(search, digits, &hex))
+        return keyserver_find_key(k, hex);
+    int err = address_of_user_id((const char *)search.data, search.len, address, &at, &plus);
+    return err ? keyserver_unread(err) : keyserver_find_address(k, address, strlen(address));
 }
 
 /* ---- the machine-readable index ---- */

@@ -4,7 +4,9 @@
 
 #include "keyserver/keyserver.h"
 
-enum { KEYSERVER_ANSWER_MAX = 2 * PGP_PUBLISHED_MAX };
+/* The longest is an index, in which each octet of a user id takes three; a user id's line and the key's take no more
+ * besides than their packets' other octets do, three times, and this. */
+enum { KEYSERVER_ANSWER_MAX = 3 * PGP_PUBLISHED_MAX + 128 };
 
 /* What is being answered: there is one thread, and each answer is given at once. */
 struct keyserver {
@@ -18,8 +20,12 @@ struct keyserver {
 /* Each leaves what it finds in k->cert. ERR_NOT_FOUND, or what a view answers. */
 int keyserver_find_address(struct keyserver *k, const char *address, size_t len);
 int keyserver_find_wkd(struct keyserver *k, const char *domain, const char *hash, size_t len);
-/* A fingerprint or key id in hexadecimal, with "0x" or without: one certificate with all its published user ids. */
+/* A fingerprint or key id in hexadecimal, with "0x" or without: one certificate with all its published user ids. Whose
+ * primary key it is comes before whose subkey it is. */
 int keyserver_find_key(struct keyserver *k, struct slice hex);
+
+/* What cannot be read as a name is nobody's; that it could not be looked at is another matter, and stays. */
+int keyserver_unread(int err);
 
 /* The certificate as it is, or armoured; anything but OK is told as "not found", or as a failure of ours. */
 void keyserver_answer(struct keyserver *k, struct http_exchange *x, int err);

@@ -13,7 +13,13 @@ struct question {
     const char *address, *domain, *hash;
     uint8_t name[PGP_FPR_MAX];
     size_t name_len;
+    bool primary; /* of what was kept: it is of that name */
 };
+
+int keyserver_unread(int err)
+{
+    return err == ERR_FORMAT ? ERR_NOT_FOUND : err;
+}
 
 static int keep(struct keyserver *k, const struct published *p)
 {
@@ -34,9 +40,8 @@ int keyserver_find_address(struct keyserver *k, const char *address, size_t len)
     char normal[ADDRESS_MAX];
     size_t at, plus;
     struct question q = {.k = k, .address = normal};
-    if (address_normalize(address, len, normal, &at, &plus) != OK)
-        return ERR_NOT_FOUND;
-    return view_run(k->view, by_address, &q);
+    int err = address_normalize(address, len, normal, &at, &plus);
+    return err ? keyserver_unread(err) : view_run(k->view, by_address, &q);
 }
 
 static int by_wkd(void *arg, struct view *v)
@@ -52,14 +57,31 @@ int keyserver_find_wkd(struct keyserver *k, const char *domain, const char *hash
     return len == WKD_HASH_LEN ? view_run(k->view, by_wkd, &q) : ERR_NOT_FOUND;
 }
 
-/* Several addresses may have one certificate. Of a key that is in two different ones the first counts. */
+/* Whether the key asked for is the primary one: anybody can take another's key into his certificate as a subkey. */
+static int is_primary(const struct question *q, const uint8_t *cert, size_t len, bool *ret)
+{
+    struct pgp_published p;
+    int err = pgp_published_read(cert, len, &p);
+    if (!err)
+        *ret = !memcmp(q->name, q->name_len == sizeof(p.key[0].key_id) ? p.key[0].key_id : p.key[0].fpr, q->name_len);
+    return err;
+}
+
+/* Several addresses may have one certificate. Of a key that is a subkey of two different ones the first counts. */
 static int join(void *arg, const struct published *p)
 {
-    struct keyserver *k = ((struct question *)arg)->k;
+    struct question *q = arg;
+    struct keyserver *k = q->k;
+    bool primary;
     size_t len;
-    if (!k->len)
+    int err = is_primary(q, p->cert, p->len, &primary);
+    if (err)
+        return err;
+    if (!k->len || (primary && !q->primary)) {
+        q->primary = primary;
         return keep(k, p);
-    int err = pgp_published_join(k->cert, k->len, p->cert, p->len, k->joined, sizeof(k->joined), &len);
+    }
+    err = pgp_published_join(k->cert, k->len, p->cert, p->len, k->joined, sizeof(k->joined), &len);
     if (!err) {
         memcpy(k->cert, k->joined, len);
         k->len = len;
@@ -71,6 +93,7 @@ static int by_key(void *arg, struct view *v)
 {
     struct question *q = arg;
     q->k->len = 0;
+    q->primary = false;
     int err = view_published_key(v, q->name, q->name_len, &q->k->room, join, q);
     return err ? err : q->k->len ? OK : ERR_NOT_FOUND;
 }

@@ -11,8 +11,12 @@ static int find_named(struct keyserver *k, const struct http_request *r, const c
     char local[ADDRESS_MAX], address[ADDRESS_MAX], own[WKD_HASH_LEN + 1];
     struct slice l;
     if (!http_query(r, "l", local, sizeof(local), &l) || l.len + 1 + strlen(domain) >= sizeof(address) ||
-        wkd_hash((const char *)l.data, l.len, own) != OK || hash.len != WKD_HASH_LEN ||
-        memcmp(own, hash.data, WKD_HASH_LEN) != 0)
+        hash.len != WKD_HASH_LEN)
+        return ERR_NOT_FOUND;
+    int err = wkd_hash((const char *)l.data, l.len, own);
+    if (err)
+        return err;
+    if (memcmp(own, hash.data, WKD_HASH_LEN) != 0)
         return ERR_NOT_FOUND;
     memcpy(address, l.data, l.len);
     address[l.len] = '@';
@@ -26,7 +30,7 @@ static void give(struct keyserver *k, struct http_exchange *x, const struct http
     char domain[DOMAIN_CAP] = "";
     int err =
         name.len < sizeof(domain) ? address_domain_normalize((const char *)name.data, name.len, domain) : ERR_FORMAT;
-    err = err ? ERR_NOT_FOUND : keyserver_find_wkd(k, domain, (const char *)hash.data, hash.len);
+    err = err ? keyserver_unread(err) : keyserver_find_wkd(k, domain, (const char *)hash.data, hash.len);
     if (err == ERR_NOT_FOUND)
         err = find_named(k, r, domain, hash);
     keyserver_answer(k, x, err);

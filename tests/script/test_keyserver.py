@@ -134,6 +134,7 @@ def test_absence_is_one_answer(i):
     answers += [without_date(get(i, lookup("get", f"0x{n}"))) for n in (i.hid, "0" * 40, i.hid[-16:], "f" * 64)]
     answers += [without_date(get(i, "/vks/v1/by-email/" + urllib.parse.quote(n))) for n in names[:4]]
     answers += [without_date(get(i, wkd(*n))) for n in (("hid",), ("nobody",), ("ann", "elsewhere.example"))]
+    answers += [without_date(get(i, wkd("ann", direct=True), host="elsewhere.example"))]  # where a page is 421
     answers += [without_date(get(i, wkd("hid", direct=True))), without_date(get(i, wkd("x", "not..a..name")))]
     assert answers[0][0] == 404
     assert all(a == answers[0] for a in answers)

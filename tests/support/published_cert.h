@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "crypto/pgp_cert.h"
+#include "tests/support/pgp_forge.h"
 
 enum { PUBLISHED_CERT_MAX = 1024 };
 
@@ -13,5 +14,9 @@ enum { PUBLISHED_CERT_MAX = 1024 };
  * verdict names both. */
 size_t published_cert(uint8_t seed, const char *const *user_ids, uint8_t out[PUBLISHED_CERT_MAX],
                       struct pgp_verdict *ret);
+
+/* The same of any version, of these keys; 0: it is longer than cap. */
+size_t published_cert_of(const struct forge_key *primary, const struct forge_key *subkey, const char *const *user_ids,
+                         uint8_t *out, size_t cap);
 
 #endif
