@@ -108,7 +108,7 @@ static bool decode(struct slice raw, char *out, size_t cap, size_t *ret_len)
 
 bool http_query(const struct http_request *r, const char *name, char *buf, size_t cap, struct slice *ret)
 {
-    const uint8_t *p = r->query.data, *end = p + r->query.len;
+    const uint8_t *p = r->query.data, *end = r->query.len ? p + r->query.len : p;
     size_t len;
 
     while (p < end) {
