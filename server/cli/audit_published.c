@@ -17,13 +17,18 @@ static int look(void *arg, struct view *v)
     return publish_look(v, o->of->account, o->of->address, &o->state);
 }
 
-/* What cannot be read was said of the record itself. While a server runs another command may be between its two steps:
- * that is no fault. */
+/* What is damaged was said of the record itself. */
+static bool is_of_the_store(int err)
+{
+    return err == ERR_OVERRUN || err == ERR_IO || err == ERR_MEMORY;
+}
+
+/* While a server runs another command may be between its two steps: that is no fault. */
 static int check_one(struct audit *a, const struct publish_address *of)
 {
     struct one o = {.of = of};
     int err = view_run(a->i->view, look, &o);
-    if (err == ERR_OVERRUN || err == ERR_IO || err == ERR_MEMORY)
+    if (is_of_the_store(err))
         return err;
     if (err || (o.state.there == o.state.wanted && o.state.same_key))
         return OK;
@@ -38,7 +43,11 @@ static int check_one(struct audit *a, const struct publish_address *of)
 int audit_published(struct audit *a)
 {
     struct publish_addresses all = {.account = 0};
-    int err = publish_addresses_read(a->c, a->i, &all) ? ERR_IO : OK;
+    int err = publish_addresses_read(a->i, &all);
+    if (err) {
+        free(all.v);
+        return is_of_the_store(err) ? err : OK;
+    }
     for (size_t k = 0; k < all.n && !err; k++)
         err = check_one(a, &all.v[k]);
     free(all.v);

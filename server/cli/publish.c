@@ -150,9 +150,14 @@ static int unreadable(const struct cli *c, int err)
     return cli_fail(c, "the store cannot be read: %s", err_str(err));
 }
 
-int publish_addresses_read(const struct cli *c, struct instance *i, struct publish_addresses *a)
+int publish_addresses_read(struct instance *i, struct publish_addresses *a)
 {
-    int err = view_run(i->view, collect_all, a);
+    return view_run(i->view, collect_all, a);
+}
+
+static int read_addresses(const struct cli *c, struct instance *i, struct publish_addresses *a)
+{
+    int err = publish_addresses_read(i, a);
     return err ? unreadable(c, err) : EXIT_DONE;
 }
 
@@ -193,7 +198,7 @@ static int publish_one(const struct cli *c, struct instance *i, const struct pub
 int publish_account(const struct cli *c, struct instance *i, uint64_t account, enum publish_why why)
 {
     struct publish_addresses a = {.account = account};
-    int rc = publish_addresses_read(c, i, &a);
+    int rc = read_addresses(c, i, &a);
     for (size_t k = 0; k < a.n && !rc; k++)
         rc = publish_one(c, i, &a.v[k], why);
     free(a.v);
@@ -218,7 +223,7 @@ int publish_withdraw_one(const struct cli *c, struct instance *i, const char *ad
 int publish_withdraw(const struct cli *c, struct instance *i, uint64_t account, enum publish_why why)
 {
     struct publish_addresses a = {.account = account};
-    int rc = publish_addresses_read(c, i, &a);
+    int rc = read_addresses(c, i, &a);
     for (size_t k = 0; k < a.n && !rc; k++)
         rc = publish_withdraw_one(c, i, a.v[k].address, why);
     free(a.v);
@@ -279,7 +284,7 @@ int command_key_publish(struct cli *c)
         rc = instance_account(c, &i, c->arg[0], &account);
     a.account = account.id;
     if (!rc)
-        rc = publish_addresses_read(c, &i, &a);
+        rc = read_addresses(c, &i, &a);
     for (size_t k = 0; k < a.n && !rc; k++)
         rc = publish_one(c, &i, &a.v[k], PUBLISH_MENDED);
     if (!rc && !c->nargs)

@@ -35,7 +35,7 @@ struct publish_addresses {
     size_t n, cap;
     uint64_t account;
 };
-int publish_addresses_read(const struct cli *c, struct instance *i, struct publish_addresses *a);
+int publish_addresses_read(struct instance *i, struct publish_addresses *a); /* an error of the store's, ERR_MEMORY */
 /* `account show`'s lines about it. In a snapshot. */
 int publish_print(struct view *v, const struct schema_account *account, FILE *out);
 

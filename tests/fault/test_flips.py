@@ -71,7 +71,7 @@ class Flipped:
         self.whole = self.path.read_bytes()
         self.file = lmdb_pages.File(self.whole)
         assert self.file.faults == []
-        assert {chr(item.key[8]) for item in self.file.trees[b"kv"]} == set("VCSINadAqKGPBbFskuwxmnDeMTQLl")
+        assert {chr(item.key[8]) for item in self.file.trees[b"kv"]} == set("VCSINadAqKGPBbFskuwxmnDeMTQLlpcfh")
         self.rng = random.Random(SEED)
         self.places = [(self.rng.choice(places), self.rng.randrange(1, 256))
                        for places in self.rng.choices(*self.shares(), k=max(FLIPS, SERVED))]
