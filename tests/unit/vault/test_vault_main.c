@@ -45,8 +45,9 @@ static void tell_keys(int channel, const uint8_t *root, uint32_t uses)
 
 static void start(int channel, const uint8_t *root, int *ret_client)
 {
-    static char text[16384];
-    uint8_t out[20000], peer[2] = {ROLE_MASTER, 1};
+    static char text[48 * 1024];
+    static uint8_t out[50 * 1024];
+    uint8_t peer[2] = {ROLE_MASTER, 1};
     struct config c;
     struct pack p;
     int pair[2];
