@@ -30,6 +30,8 @@ static int on_notice(void *arg, struct ipc_msg *msg)
         c->full = err == OK ? r.full : c->full;
         return err;
     }
+    if (err == OK && r.changes.n == 0 && c->notice != NULL)
+        c->notice(c->arg, 0, 0, 0, 0);
     for (uint32_t i = 0; err == OK && i < r.changes.n && c->notice != NULL; i++)
         c->notice(c->arg, r.changes.v[i].account, r.changes.v[i].mailbox, r.changes.v[i].modseq, r.changes.v[i].exists);
     return err;

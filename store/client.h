@@ -12,6 +12,7 @@ enum { VAULT_WAIT_MS = 15000, VAULT_ANSWER_MS = 30000, VAULT_CLIENT_PENDING_MAX 
 
 struct vault_client;
 typedef ask_fn vault_reply_fn; /* body: for vault_reply_unpack */
+/* account 0: a vault tells of all changes from now on, and some before may have gone untold. */
 typedef void vault_notice_fn(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
 
 struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice, void *arg);

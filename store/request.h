@@ -98,7 +98,8 @@ enum vault_msg {
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
      * modseq the id of the message that came or was changed (0: a key that signs; VAULT_RELEASED: an account that was
-     * held). To the others of accounts alone. */
+     * held). To the others of accounts alone. Without a change, the first word on a channel: from now on all is told,
+     * and what was before may have gone untold. */
     VAULT_NOTICE,
     VAULT_FULL, /* likewise, when the disk becomes nearly full or is so no more: full. What grows is refused then */
 };

@@ -25,7 +25,7 @@ static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t mo
 {
     struct ingest *in = arg;
 
-    if (!mailbox && in->notices)
+    if (account && !mailbox && in->notices)
         notices_account_changed(in->notices, account);
 }
 

@@ -84,14 +84,20 @@ static void on_due(void *arg)
 
 /* ---- what others say ---- */
 
+/* All of the queue is read when a vault begins to tell of changes, which is at the start too: what came before that is
+ * told to nobody. */
 static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
-    if (account == QUEUE_PARTITION && modseq == VAULT_RELEASED)
+    if (!account) {
         changes_walk(arg);
-    else if (account == QUEUE_PARTITION && modseq)
-        changes_note(arg, modseq);
-    else if (account == QUEUE_PARTITION)
         dkim_keys_changed(relay.dkim);
+    } else if (account == QUEUE_PARTITION && modseq == VAULT_RELEASED) {
+        changes_walk(arg);
+    } else if (account == QUEUE_PARTITION && modseq) {
+        changes_note(arg, modseq);
+    } else if (account == QUEUE_PARTITION) {
+        dkim_keys_changed(relay.dkim);
+    }
 }
 
 static void use_peer(enum role peer, int fd)
@@ -111,10 +117,6 @@ static void use_peer(enum role peer, int fd)
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     use_peer(peer, fd);
-    if (peer == ROLE_VAULT) { /* notices of the last one may be lost */
-        changes_walk(&relay);
-        dkim_keys_changed(relay.dkim);
-    }
 }
 
 static void use_config(const struct config *c)
@@ -345,7 +347,6 @@ static int run(const struct role_start *start)
     err = role_attach(relay.loop, &hooks, NULL);
     if (err != OK)
         return err;
-    changes_walk(&relay);
     suppress_prune(&relay);
     sts_kept_prune(relay.sts_kept);
     return loop_run(relay.loop);

@@ -67,8 +67,6 @@ static void use_peer(enum role peer, int fd)
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     use_peer(peer, fd);
-    if (peer == ROLE_VAULT && self.role->new_vault)
-        self.role->new_vault(self.arg);
 }
 
 static void reloaded(void)

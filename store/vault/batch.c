@@ -194,6 +194,14 @@ static void notice_send(struct vault *v, bool relay, const struct vault_change *
     v->count.notices++;
 }
 
+void vault_client_greet(struct vault *v)
+{
+    struct pack p;
+    pack_init(&p, v->scratch, sizeof(v->scratch));
+    vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {0, NULL}});
+    vault_client_send(v->clients, VAULT_NOTICE, 0, v->scratch, p.len);
+}
+
 static void changes_forget(struct vault *v)
 {
     v->nchanges = v->queue.nchanges = 0;

@@ -23,7 +23,10 @@ struct vault_role {
 /* Master says with each channel whose it is; of the administrator's it says so beside. */
 static int client_add(struct vault *v, enum role peer, bool admin, int fd)
 {
-    return vault_client_add(v, fd, admin ? VAULT_MAY_ADMIN : ROLE_BIT(peer) & ~(unsigned)VAULT_MAY_ADMIN);
+    int err = vault_client_add(v, fd, admin ? VAULT_MAY_ADMIN : ROLE_BIT(peer) & ~(unsigned)VAULT_MAY_ADMIN);
+    if (err == OK && !admin)
+        vault_client_greet(v);
+    return err;
 }
 
 static void on_peer(void *arg, enum role peer, bool admin, int fd)

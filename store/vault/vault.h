@@ -168,6 +168,7 @@ int vault_create(struct loop *l, struct engine *e, const struct record_keys *key
                  uint32_t turn_ms, struct vault **ret);
 void vault_destroy(struct vault *v);
 int vault_client_add(struct vault *v, int fd, unsigned who); /* takes fd; who: of VAULT_MAY_ */
+void vault_client_greet(struct vault *v); /* tells the last one added that it hears of all changes from now on */
 /* One message as if it came from c; *fd is set to -1 when taken. ERR_FORMAT: the channel must end. */
 int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd);
 void vault_run(struct vault *v); /* everything that waits */

@@ -81,11 +81,6 @@ static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer
     imap_serve(arg, fd, peer, on, kind == LISTEN_IMAPS);
 }
 
-static void on_new_vault(void *arg)
-{
-    imap_new_vault(arg);
-}
-
 int access_main(void)
 {
     static const struct service_role r = {
@@ -102,7 +97,6 @@ int access_main(void)
         .end = imap_session_end,
         .stop = on_stop,
         .reloaded = on_reload,
-        .new_vault = on_new_vault,
         .notice = imap_notice,
         .status = on_status,
     };

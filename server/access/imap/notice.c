@@ -32,10 +32,22 @@ static void end_if_gone(struct imap_session *s)
         imap_session_bye(s, "[AUTHENTICATIONFAILED] The app password was revoked");
 }
 
+static void look_at_all(struct access *a)
+{
+    for (struct imap_session *s = a->sessions; s; s = s->next) {
+        if (s->account)
+            end_if_gone(s);
+        if (s->sel && !s->ending)
+            look_again(s);
+    }
+}
+
 void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
     struct access *a = arg;
     imap_turn_begin(a);
+    if (!account)
+        look_at_all(a);
     for (struct imap_session *s = a->by_account[account % IMAP_ACCOUNT_BUCKETS]; s; s = s->acc_next) {
         if (!mailbox && s->account == account)
             end_if_gone(s);
@@ -43,16 +55,5 @@ void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq,
             (mailbox && modseq <= s->sel->modseq))
             continue;
         look_again(s);
-    }
-}
-
-void imap_new_vault(struct access *a)
-{
-    imap_turn_begin(a);
-    for (struct imap_session *s = a->sessions; s; s = s->next) {
-        if (s->account)
-            end_if_gone(s);
-        if (s->sel && !s->ending)
-            look_again(s);
     }
 }

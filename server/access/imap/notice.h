@@ -4,8 +4,7 @@
 
 #include "server/access/imap/access.h"
 
-void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists); /* arg: the access */
-/* The last vault's last notices may be lost: every session looks for itself. */
-void imap_new_vault(struct access *a);
+/* arg: the access. Of account 0, what a vault says first, every session looks for itself. */
+void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
 
 #endif

@@ -472,10 +472,10 @@ static void test_idle(void **state)
     say(&d, "EXPUNGE");
     wait_for(&c, "* 1 EXPUNGE\r\n");
     assert_null(acc.sessions->next->parser.arena);
-    /* a new vault: whoever idles is told at once, without a notice */
+    /* a new vault: whoever idles is told at once, without a notice of its own */
     c.len = 0;
     deliver(MAILBOX_INBOX, 0, 100);
-    imap_new_vault(&acc);
+    imap_notice(&acc, 0, 0, 0, 0);
     assert_true(conn_out_len(acc.sessions->next->conn) > 0);
     wait_for(&c, "* 1 EXISTS\r\n");
     send_bytes(&c, "DONE\r\n", 6);

@@ -539,6 +539,30 @@ static void test_broken_client(void **state)
     rmdir(dir);
 }
 
+/* What is committed before a client is known to the vault is told to it by the first word on its channel. */
+static void test_greeting(void **state)
+{
+    struct bench b;
+    int pair[2];
+    bench_mem(&b, false);
+    bench_account(&b);
+    struct vault_client *c = vault_client_create(b.loop, on_notice, NULL);
+    notices = 0;
+    noticed.account = 99;
+    assert_int_equal(ipc_pair(pair), OK);
+    vault_client_channel(c, pair[1]);
+    spin(b.loop, 20);
+    assert_int_equal(notices, 0);
+    assert_int_equal(vault_client_add(b.vault, pair[0], VAULT_MAY_RELAY), OK);
+    vault_client_greet(b.vault);
+    spin(b.loop, 20);
+    assert_int_equal(notices, 1);
+    assert_int_equal(noticed.account, 0);
+    vault_client_destroy(c);
+    spin(b.loop, 20);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_killed_vault),
         cmocka_unit_test(test_backup),
         cmocka_unit_test(test_broken_client),
+        cmocka_unit_test(test_greeting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
