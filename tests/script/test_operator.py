@@ -568,7 +568,7 @@ def test_few_descriptors(i):
     i.serve(wrapper=["prlimit", "--nofile=256:256"])
     i.send(ALICE, harness.mail())
     i.stop()
-    assert "the limit is 256; raise LimitNOFILE, or lower imap_sessions and smtp_sessions" in i.log()
+    assert "is 256; raise LimitNOFILE, or lower imap_sessions, smtp_sessions and web_sessions" in i.log()
 
 
 @pytest.mark.needs("prlimit")

@@ -54,8 +54,9 @@ def test_list_and_show(queued):
     found = listed(i)
     assert set(found) == set(ids) and len(ids) == 3
     one = found[ids[0]]
-    assert set(one) == {"id", "account_held", "queued_at", "from", "size", "hold_until", "next_try", "expires",
-                        "recipients"}
+    assert set(one) == {"id", "account_held", "forwarded", "queued_at", "from", "size", "hold_until", "next_try",
+                        "expires", "recipients"}
+    assert one["forwarded"] is False
     assert one["from"] == ALICE and one["size"] == 20 and one["hold_until"] == 0
     assert abs(one["queued_at"] - time.time()) < 600 and one["expires"] == one["queued_at"] + 5 * 86400
     assert [r["to"] for r in one["recipients"]] == ["bob@there.example", "carol@there.example"]
