@@ -1,11 +1,11 @@
 /* ASCII armour (RFC 9580 section 6): finds, decodes and writes it. */
 #include "crypto/pgp_armor.h"
 
-#include <stdbool.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/pgp_crc24.h"
 #include "server/core/digit.h"
 #include "server/core/error.h"
 
@@ -167,18 +167,29 @@ void pgp_armor_plain(const uint8_t *text, size_t len, uint8_t *out, size_t *ret_
     *ret_len = n;
 }
 
-int pgp_armor_encode(const uint8_t *data, size_t len, const char *label, char *out, size_t cap, size_t *ret_len)
+static size_t encode_line(const uint8_t *in, size_t len, char *out)
 {
-    enum { LINE = 48 /* octets: 64 characters */ };
-    const size_t lines = (len + LINE - 1) / LINE, rest = 2 * (32 + 20);
-    if (strlen(label) > 32 || cap < rest || lines > (cap - rest) / (64 + 1))
+    const size_t n = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL); /* with a NUL */
+    sodium_bin2base64(out, n, in, len, sodium_base64_VARIANT_ORIGINAL);
+    out[n - 1] = '\n';
+    return n;
+}
+
+int pgp_armor_encode(const uint8_t *data, size_t len, const char *label, bool checksum, char *out, size_t cap,
+                     size_t *ret_len)
+{
+    enum { LINE = 48 /* octets: 64 characters */, LABEL_MAX = 32 };
+    const size_t lines = (len + LINE - 1) / LINE;
+    const size_t rest = 2 * LABEL_MAX + sizeof("-----BEGIN PGP -----\n\n=ABCD\n-----END PGP -----\n");
+    if (strlen(label) > LABEL_MAX || cap < rest || lines > (cap - rest) / (64 + 1))
         return ERR_LIMIT;
     size_t n = (size_t)sprintf(out, "-----BEGIN PGP %s-----\n\n", label);
-    for (size_t at = 0; at < len; at += LINE) {
-        const size_t some = len - at < LINE ? len - at : LINE;
-        sodium_bin2base64(out + n, 64 + 1, data + at, some, sodium_base64_VARIANT_ORIGINAL);
-        n += strlen(out + n);
-        out[n++] = '\n';
+    for (size_t at = 0; at < len; at += LINE)
+        n += encode_line(data + at, len - at < LINE ? len - at : LINE, out + n);
+    if (checksum && pgp_crc24_wanted(len)) {
+        const uint32_t crc = pgp_crc24(PGP_CRC24_BEGIN, data, len);
+        out[n++] = '=';
+        n += encode_line((uint8_t[]){(uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc}, 3, out + n);
     }
     n += (size_t)sprintf(out + n, "-----END PGP %s-----\n", label);
     *ret_len = n;

@@ -4,6 +4,7 @@
 #ifndef CRYPTO_PGP_ARMOR_H
 #define CRYPTO_PGP_ARMOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,9 +14,10 @@
 int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap, size_t *ret_len,
                      size_t *ret_begin, size_t *ret_end);
 
-/* A block of that label, with a NUL, without a checksum (section 6.1: it is not to be made). ERR_LIMIT: cap; label has
- * at most 32 octets. */
-int pgp_armor_encode(const uint8_t *data, size_t len, const char *label, char *out, size_t cap, size_t *ret_len);
+/* A block of that label, with a NUL. checksum: one where GnuPG needs it (crypto/pgp_crc24.h), which is not allowed with
+ * keys of version 6. ERR_LIMIT: cap; label has at most 32 octets. */
+int pgp_armor_encode(const uint8_t *data, size_t len, const char *label, bool checksum, char *out, size_t cap,
+                     size_t *ret_len);
 
 /* Text that begins with a byte order mark, as editors and shells of Windows write it: UTF-8's goes, UTF-16 becomes
  * ASCII, with "?" for what is not. out has room for len octets; *ret_len is at most len. Other text is copied. */

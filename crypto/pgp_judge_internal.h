@@ -53,16 +53,15 @@ int pgp_back_signature(const struct pgp_judged *j, const struct pgp_signature *b
 /* Whether the signature's hash counts in this judgement. */
 bool pgp_judged_hash_counts(const struct pgp_judged *j, const struct pgp_signature *s);
 
-/* A certificate that is written again (pgp_judge_minimal.c). Each is ERR_LIMIT if it does not fit. */
+/* A certificate that is written again (pgp_judge_minimal.c): a key or a user id by its number, with the signatures of
+ * it that counted. ERR_LIMIT: it does not fit; ERR_MEMORY. */
 struct pgp_copy {
     uint8_t *p;
     size_t cap, len;
 };
-int pgp_copy_key(struct pgp_copy *o, const struct pgp_key *k);
-int pgp_copy_user_id(struct pgp_copy *o, const uint8_t *text, size_t len);
-/* The signature that stands at this place, 0: none, with its unhashed area reduced. subkey: of which it is the binding,
- * or NULL. */
-int pgp_copy_signature(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, uint32_t at,
-                       const struct pgp_key *subkey);
+int pgp_copy_key(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, size_t i);
+int pgp_copy_user_id(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, size_t i);
+/* Those that are valid; where none is, those that have expired. */
+bool pgp_copy_has_user_id(const struct pgp_judged *j, size_t i);
 
 #endif

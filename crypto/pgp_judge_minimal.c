@@ -102,8 +102,10 @@ static int reduce_back(const struct pgp_judged *j, const struct pgp_signature *b
     return err;
 }
 
-int pgp_copy_signature(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, uint32_t at,
-                       const struct pgp_key *subkey)
+/* The signature that stands at this place, 0: none, with its unhashed area reduced. subkey: of which it is the binding,
+ * or NULL. */
+static int put_signature(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, uint32_t at,
+                         const struct pgp_key *subkey)
 {
     struct pgp_packet p;
     struct pgp_signature s;
@@ -128,19 +130,28 @@ int pgp_copy_signature(struct pgp_copy *o, const uint8_t *cert, size_t len, cons
     return err;
 }
 
-int pgp_copy_key(struct pgp_copy *o, const struct pgp_key *k)
+/* As section 10.1 has them: the primary's revocation in front. */
+int pgp_copy_key(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, size_t i)
 {
-    struct pgp_area body = pgp_key_body(k);
-    return put(o, k->subkey ? PGP_TAG_PUBLIC_SUBKEY : PGP_TAG_PUBLIC_KEY, body.data, body.len);
+    const struct pgp_key *k = &j->keys[i];
+    const struct pgp_area body = pgp_key_body(k);
+    int err = put(o, k->subkey ? PGP_TAG_PUBLIC_SUBKEY : PGP_TAG_PUBLIC_KEY, body.data, body.len);
+    if (!err && i == 0)
+        err = put_signature(o, cert, len, j, j->key_revocation[i], NULL);
+    if (!err)
+        err = put_signature(o, cert, len, j, j->key_self[i], i ? k : NULL);
+    if (!err && i > 0)
+        err = put_signature(o, cert, len, j, j->key_revocation[i], NULL);
+    return err;
 }
 
-int pgp_copy_user_id(struct pgp_copy *o, const uint8_t *text, size_t len)
+int pgp_copy_user_id(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, size_t i)
 {
-    return put(o, PGP_TAG_USER_ID, text, len);
+    int err = put(o, PGP_TAG_USER_ID, j->user_ids[i].text, j->user_ids[i].len);
+    return err ? err : put_signature(o, cert, len, j, j->user_ids[i].self, NULL);
 }
 
-/* Those that are valid; where none is, those that have expired. */
-static bool stays(const struct pgp_judged *j, size_t i)
+bool pgp_copy_has_user_id(const struct pgp_judged *j, size_t i)
 {
     for (size_t u = 0; u < j->nuser_ids; u++) {
         if (j->user_ids[u].validity == PGP_VALID)
@@ -154,15 +165,13 @@ static int put_user_ids(struct pgp_copy *o, const uint8_t *cert, size_t len, con
 {
     bool wanted[PGP_USER_IDS_MAX] = {false}, any = false;
     for (size_t i = 0; i < j->nuser_ids; i++) {
-        wanted[i] = stays(j, i) && (!keep || keep(arg, j->user_ids[i].text, j->user_ids[i].len));
+        wanted[i] = pgp_copy_has_user_id(j, i) && (!keep || keep(arg, j->user_ids[i].text, j->user_ids[i].len));
         any = any || wanted[i];
     }
     for (size_t i = 0; i < j->nuser_ids; i++) {
         if (!(wanted[i] || (!any && j->user_ids[i].primary)))
             continue;
-        int err = pgp_copy_user_id(o, j->user_ids[i].text, j->user_ids[i].len);
-        if (!err)
-            err = pgp_copy_signature(o, cert, len, j, j->user_ids[i].self, NULL);
+        int err = pgp_copy_user_id(o, cert, len, j, i);
         if (err)
             return err;
     }
@@ -176,22 +185,12 @@ int pgp_cert_minimal(const uint8_t *cert, size_t len, const struct pgp_judged *j
     struct pgp_copy o = {out, cap, 0};
     if (j->fault != PGP_FAULT_NONE || !j->nkeys)
         return ERR_REFUSED;
-    int err = pgp_copy_key(&o, &j->keys[0]);
-    if (!err)
-        err = pgp_copy_signature(&o, cert, len, j, j->key_revocation[0], NULL);
-    if (!err)
-        err = pgp_copy_signature(&o, cert, len, j, j->key_self[0], NULL);
+    int err = pgp_copy_key(&o, cert, len, j, 0);
     if (!err)
         err = put_user_ids(&o, cert, len, j, keep, arg);
-    for (size_t i = 1; !err && i < j->nkeys; i++) {
-        if (!j->key_self[i])
-            continue;
-        err = pgp_copy_key(&o, &j->keys[i]);
-        if (!err)
-            err = pgp_copy_signature(&o, cert, len, j, j->key_self[i], &j->keys[i]);
-        if (!err)
-            err = pgp_copy_signature(&o, cert, len, j, j->key_revocation[i], NULL);
-    }
+    for (size_t i = 1; !err && i < j->nkeys; i++)
+        if (j->key_self[i])
+            err = pgp_copy_key(&o, cert, len, j, i);
     if (!err)
         *ret_len = o.len;
     return err;

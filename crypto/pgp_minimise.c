@@ -7,25 +7,14 @@
 #include "crypto/pgp_judge_internal.h"
 #include "server/core/error.h"
 
-static bool any_is(const struct pgp_judged *j, enum pgp_validity v)
-{
-    for (size_t i = 0; i < j->nuser_ids; i++)
-        if (j->user_ids[i].validity == v)
-            return true;
-    return false;
-}
-
 static int put_user_ids(struct pgp_copy *o, const struct judge *w, size_t *ret_n)
 {
     const struct pgp_judged *j = w->j;
-    const enum pgp_validity stays = any_is(j, PGP_VALID) ? PGP_VALID : PGP_EXPIRED;
     size_t n = 0;
     for (size_t i = 0; i < j->nuser_ids; i++) {
-        if (j->user_ids[i].validity != stays)
+        if (!pgp_copy_has_user_id(j, i))
             continue;
-        int err = pgp_copy_user_id(o, j->user_ids[i].text, j->user_ids[i].len);
-        if (!err)
-            err = pgp_copy_signature(o, w->cert, w->len, j, j->user_ids[i].self, NULL);
+        int err = pgp_copy_user_id(o, w->cert, w->len, j, i);
         if (err)
             return err;
         n++;
@@ -45,29 +34,15 @@ static bool is_wanted(const struct judge *w, size_t i)
            (!s.has_flags || s.flags & (PGP_FLAG_ENCRYPT | PGP_FLAG_SIGN | PGP_FLAG_CERTIFY));
 }
 
-static int put_key(struct pgp_copy *o, const struct judge *w, size_t i)
-{
-    const struct pgp_judged *j = w->j;
-    int err = pgp_copy_key(o, &j->keys[i]);
-    /* As section 10.1 has them: the primary's revocation in front. */
-    if (!err && i == 0)
-        err = pgp_copy_signature(o, w->cert, w->len, j, j->key_revocation[i], NULL);
-    if (!err)
-        err = pgp_copy_signature(o, w->cert, w->len, j, j->key_self[i], i ? &j->keys[i] : NULL);
-    if (!err && i > 0)
-        err = pgp_copy_signature(o, w->cert, w->len, j, j->key_revocation[i], NULL);
-    return err;
-}
-
 static int copy(const struct judge *w, struct pgp_copy *o, struct pgp_minimised *ret)
 {
     const struct pgp_judged *j = w->j;
-    int err = put_key(o, w, 0);
+    int err = pgp_copy_key(o, w->cert, w->len, j, 0);
     if (!err)
         err = put_user_ids(o, w, &ret->user_ids);
     for (size_t i = 1; !err && i < j->nkeys; i++)
         if (is_wanted(w, i))
-            err = put_key(o, w, i);
+            err = pgp_copy_key(o, w->cert, w->len, j, i);
     memcpy(ret->fpr, j->keys[0].fpr, sizeof(ret->fpr));
     ret->fpr_len = j->keys[0].fpr_len;
     ret->revoked = j->validity[0] == PGP_REVOKED;

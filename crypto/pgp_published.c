@@ -6,26 +6,26 @@
 #include "crypto/pgp_packet.h"
 #include "crypto/pgp_signature.h"
 #include "server/core/error.h"
-
-static size_t put_be(uint8_t *out, uint64_t v, size_t octets)
-{
-    for (size_t i = 0; i < octets; i++)
-        out[i] = (uint8_t)(v >> 8 * (octets - 1 - i));
-    return octets;
-}
+#include "server/core/wire.h"
 
 int pgp_fingerprint(const uint8_t *body, size_t len, uint8_t *fpr, uint8_t *ret_len, uint8_t key_id[8])
 {
     const bool v6 = len > 0 && body[0] == 6;
-    uint8_t head[5] = {v6 ? 0x9b : 0x99}, digest[EVP_MAX_MD_SIZE];
-    if (len == 0 || (!v6 && len > 0xffff))
+    uint8_t head[5], digest[EVP_MAX_MD_SIZE];
+    struct pack p;
+    if (len == 0 || len > (v6 ? UINT32_MAX : UINT16_MAX))
         return ERR_FORMAT;
-    const size_t head_len = 1 + put_be(head + 1, len, v6 ? 4 : 2);
+    pack_init(&p, head, sizeof(head));
+    pack_u8(&p, v6 ? 0x9b : 0x99);
+    if (v6)
+        pack_u32(&p, (uint32_t)len);
+    else
+        pack_u16(&p, (uint16_t)len);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     if (!ctx)
         return ERR_MEMORY;
     const bool done = EVP_DigestInit_ex(ctx, v6 ? EVP_sha256() : EVP_sha1(), NULL) &&
-                      EVP_DigestUpdate(ctx, head, head_len) && EVP_DigestUpdate(ctx, body, len) &&
+                      EVP_DigestUpdate(ctx, head, p.len) && EVP_DigestUpdate(ctx, body, len) &&
                       EVP_DigestFinal_ex(ctx, digest, NULL);
     EVP_MD_CTX_free(ctx);
     if (!done)

@@ -134,9 +134,13 @@ void keyserver_answer(struct keyserver *k, struct http_exchange *x, int err)
 
 void keyserver_answer_armored(struct keyserver *k, struct http_exchange *x, int err)
 {
+    struct pgp_published p;
     size_t len = 0;
     if (!err)
-        err = pgp_armor_encode(k->cert, k->len, "PUBLIC KEY BLOCK", k->text, sizeof(k->text), &len);
+        err = pgp_published_read(k->cert, k->len, &p);
+    if (!err)
+        err =
+            pgp_armor_encode(k->cert, k->len, "PUBLIC KEY BLOCK", p.key[0].version < 6, k->text, sizeof(k->text), &len);
     if (err)
         keyserver_answer_not_found(x, err);
     else

@@ -79,12 +79,17 @@ void vault_client_channel(struct vault_client *c, int fd)
 
 static uint8_t payload[IPC_MAX];
 
+/* What may run twice: the second time it finds what the first one did. */
 static bool is_repeatable(const struct vault_request *q)
 {
-    return q->type == VAULT_KEY_NOTICE || q->type == VAULT_DELIVERED_SEEN || q->type == VAULT_QUEUE_ADD ||
-           q->type == VAULT_QUEUE_UPDATE || q->type == VAULT_STS_PUT || q->type == VAULT_STS_DEL ||
-           q->type == VAULT_TALLY_PUT || q->type == VAULT_TALLY_DEL || q->type == VAULT_KEY_PUBLISH ||
-           ((q->type == VAULT_DELIVER || q->type == VAULT_REPLACE) && vault_deliver_has_id(&q->deliver));
+    static const uint32_t types[] = {
+        VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_QUEUE_UPDATE, VAULT_STS_PUT,
+        VAULT_STS_DEL,    VAULT_TALLY_PUT,      VAULT_TALLY_DEL, VAULT_COMPLAINT,    VAULT_KEY_PUBLISH,
+    };
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (q->type == types[i])
+            return true;
+    return (q->type == VAULT_DELIVER || q->type == VAULT_REPLACE) && vault_deliver_has_id(&q->deliver);
 }
 
 int vault_client_request(struct vault_client *c, const struct vault_request *q, int fd, vault_reply_fn *fn, void *arg,

@@ -20,6 +20,9 @@ enum { PLACE_MAX = 8 + ENGINE_KEY_MAX, TAGGED_MAX = 784 /* a block of UIDs, the 
  * ERR_FORMAT: longer than such a value can be; ERR_DENIED: we have not the key of its use. */
 int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
                 size_t cap, size_t *ret_len);
+/* Opens it, reads its fields into ret, and wipes plain. ret is of use if that is OK; fields' errors too. */
+int sealed_unpack(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
+                  size_t cap, int (*fields)(const uint8_t *plain, size_t len, void *ret), void *ret);
 /* Of the record there; ERR_NOT_FOUND and the engine's errors too. */
 int sealed_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, uint8_t *plain,
                size_t cap, size_t *ret_len);

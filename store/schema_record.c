@@ -75,6 +75,17 @@ int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, st
     return err;
 }
 
+int sealed_unpack(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
+                  size_t cap, int (*fields)(const uint8_t *plain, size_t len, void *ret), void *ret)
+{
+    size_t len = 0;
+    int err = sealed_open(k, part, key, value, plain, cap, &len);
+    if (err == OK)
+        err = fields(plain, len, ret);
+    secmem_wipe(plain, len);
+    return err;
+}
+
 int sealed_make(const struct record_keys *k, uint64_t part, struct slice key, struct pack *p, uint8_t *out, size_t cap,
                 size_t *ret_len)
 {

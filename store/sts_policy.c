@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/secmem.h"
 #include "store/schema_impl.h"
 
 enum { VERSION = 1, PLAIN_MAX = 1 + 2 * 8 + 4 + DOMAIN_CAP + 4 + STS_POLICY_ID_MAX + 4 + STS_POLICY_TEXT_MAX };
@@ -35,8 +34,9 @@ int sts_policy_seal(const struct record_keys *k, const struct sts_policy *s, uin
     return sealed_make(k, PART_QUEUE, key_hash(&kb, 'p', hash), &p, out, STS_POLICY_RECORD_MAX, ret_len);
 }
 
-static int unpack(const uint8_t *plain, size_t len, struct sts_policy *ret)
+static int unpack(const uint8_t *plain, size_t len, void *into)
 {
+    struct sts_policy *ret = into;
     struct unpack u;
     unpack_init(&u, plain, len);
     int err = fields_version(&u, VERSION);
@@ -58,11 +58,7 @@ int sts_policy_open(const struct record_keys *k, const uint8_t hash[RECORD_HASH_
     struct schema_keybuf kb;
     struct sts_policy s = {0};
     uint8_t plain[PLAIN_MAX];
-    size_t len = 0;
-    int err = sealed_open(k, PART_QUEUE, key_hash(&kb, 'p', hash), sealed, plain, sizeof(plain), &len);
-    if (err == OK)
-        err = unpack(plain, len, &s);
-    secmem_wipe(plain, len);
+    int err = sealed_unpack(k, PART_QUEUE, key_hash(&kb, 'p', hash), sealed, plain, sizeof(plain), unpack, &s);
     if (err == OK)
         *ret = s;
     return err;

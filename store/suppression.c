@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/secmem.h"
 #include "store/schema_impl.h"
 
 enum { VERSION = 1, PLAIN_MAX = 1 + 2 * 8 + 4 + ADDRESS_MAX + 4 + QUEUE_REPLY_MAX + 1 };
@@ -52,8 +51,9 @@ int suppression_seal(const struct record_keys *k, const struct suppressed *s, ui
     return sealed_make(k, PART_QUEUE, key_hash(&kb, 'S', hash), &p, out, SUPPRESSED_RECORD_MAX, ret_len);
 }
 
-static int unpack(const uint8_t *plain, size_t len, struct suppressed *ret)
+static int unpack(const uint8_t *plain, size_t len, void *into)
 {
+    struct suppressed *ret = into;
     struct unpack u;
     unpack_init(&u, plain, len);
     int err = fields_version(&u, VERSION);
@@ -70,11 +70,7 @@ int suppression_open(const struct record_keys *k, const uint8_t hash[RECORD_HASH
     struct schema_keybuf kb;
     struct suppressed s;
     uint8_t plain[PLAIN_MAX];
-    size_t len = 0;
-    int err = sealed_open(k, PART_QUEUE, key_hash(&kb, 'S', hash), sealed, plain, sizeof(plain), &len);
-    if (err == OK)
-        err = unpack(plain, len, &s);
-    secmem_wipe(plain, len);
+    int err = sealed_unpack(k, PART_QUEUE, key_hash(&kb, 'S', hash), sealed, plain, sizeof(plain), unpack, &s);
     if (err == OK)
         *ret = s;
     return err;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/secmem.h"
 #include "store/schema_impl.h"
 
 enum {
@@ -147,8 +146,9 @@ static void unpack_details(struct unpack *u, struct tls_tally *t)
     }
 }
 
-static int unpack(const uint8_t *plain, size_t len, struct tls_tally *t)
+static int unpack(const uint8_t *plain, size_t len, void *into)
 {
+    struct tls_tally *t = into;
     struct unpack u;
     unpack_init(&u, plain, len);
     int err = fields_version(&u, VERSION);
@@ -178,11 +178,7 @@ int tls_tally_open(const struct record_keys *k, const uint8_t hash[RECORD_HASH_S
     struct schema_keybuf kb;
     struct tls_tally t;
     uint8_t plain[PLAIN_MAX];
-    size_t len = 0;
-    int err = sealed_open(k, PART_QUEUE, key_hash(&kb, 't', hash), sealed, plain, sizeof(plain), &len);
-    if (err == OK)
-        err = unpack(plain, len, &t);
-    secmem_wipe(plain, len);
+    int err = sealed_unpack(k, PART_QUEUE, key_hash(&kb, 't', hash), sealed, plain, sizeof(plain), unpack, &t);
     if (err == OK)
         *ret = t;
     return err;

@@ -32,6 +32,9 @@ struct view {
 int view_begin(struct view *v);
 int view_end(struct view *v);
 
+/* Where a listing of records that stand by a hash goes on: behind this one; NULL: at the first. */
+struct slice view_after_hash(struct schema_keybuf *kb, char letter, const uint8_t *hash);
+
 /* view_address_approved, which says the account's own address too: the approval names it. */
 int view_address_primary(struct view *v, const struct schema_address *a, char ret_primary[ADDRESS_MAX]);
 

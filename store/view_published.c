@@ -6,13 +6,19 @@
 #include "store/published_impl.h"
 #include "store/view_impl.h"
 
+static int may_look(const struct view *v)
+{
+    if (!v->txn)
+        return ERR_CONFLICT;
+    return record_keys_have(v->keys, RECORD_PUBLISHED) ? OK : ERR_DENIED;
+}
+
 int view_published(struct view *v, const char *address, struct published *ret)
 {
     uint8_t hash[RECORD_HASH_SIZE];
-    if (!v->txn)
-        return ERR_CONFLICT;
-    if (!record_keys_have(v->keys, RECORD_PUBLISHED))
-        return ERR_DENIED;
+    int err = may_look(v);
+    if (err)
+        return err;
     published_hash(v->keys, address, hash);
     return schema_get_published(v->txn, v->keys, hash, ret);
 }
@@ -66,11 +72,9 @@ int view_published_wkd(struct view *v, const char *domain, const char hash[WKD_H
 {
     struct schema_keybuf kb;
     struct of_domain d = {domain, false};
-    if (!v->txn)
-        return ERR_CONFLICT;
-    if (!record_keys_have(v->keys, RECORD_PUBLISHED))
-        return ERR_DENIED;
-    int err = each_behind(v, key_published_wkd(&kb, v->keys, domain, hash), ret, stop_at, &d);
+    int err = may_look(v);
+    if (!err)
+        err = each_behind(v, key_published_wkd(&kb, v->keys, domain, hash), ret, stop_at, &d);
     return err < 0 ? err : d.found ? OK : ERR_NOT_FOUND;
 }
 
@@ -78,11 +82,8 @@ int view_published_key(struct view *v, const uint8_t *name, size_t len, struct p
                        int (*fn)(void *arg, const struct published *p), void *arg)
 {
     struct schema_keybuf kb;
-    if (!v->txn)
-        return ERR_CONFLICT;
-    if (!record_keys_have(v->keys, RECORD_PUBLISHED))
-        return ERR_DENIED;
-    return each_behind(v, key_published_key(&kb, v->keys, name, len), room, fn, arg);
+    int err = may_look(v);
+    return err ? err : each_behind(v, key_published_key(&kb, v->keys, name, len), room, fn, arg);
 }
 
 /* ---- all of them ---- */
@@ -112,9 +113,7 @@ int view_published_after(struct view *v, const uint8_t after[RECORD_HASH_SIZE], 
     struct entries e = {v, room, fn, arg};
     if (!v->txn)
         return ERR_CONFLICT;
-    struct slice first = after ? key_hash(&from, 'p', after) : key_simple(&from, 'p');
-    if (after)
-        from.b[first.len++] = 0; /* the key behind it */
+    struct slice first = view_after_hash(&from, 'p', after);
     return engine_scan(v->txn, PART_KEYSERVER, first, key_simple(&to, 'p' + 1), 0, see_entry, &e);
 }
 

@@ -28,20 +28,30 @@ int view_complaints(struct view *v, uint64_t account, struct schema_complaints *
     return v->txn ? schema_get_complaints(v->txn, v->keys, account, ret) : ERR_CONFLICT;
 }
 
-int view_suppressed(struct view *v, const char *address, struct suppressed *ret)
+/* ---- records that stand by a hash ---- */
+
+static void take_seen(struct slice sealed, uint8_t seen[QUEUE_SEEN_SIZE])
 {
-    struct schema_keybuf kb;
-    uint8_t hash[RECORD_HASH_SIZE];
-    struct slice sealed;
-    if (!v->txn)
-        return ERR_CONFLICT;
-    suppression_hash(v->keys, address, hash);
-    int err = engine_get(v->txn, PART_QUEUE, key_hash(&kb, 'S', hash), &sealed);
-    return err == OK ? suppression_open(v->keys, hash, sealed, ret) : err;
+    memset(seen, 0, QUEUE_SEEN_SIZE);
+    if (sealed.len > QUEUE_SEEN_SIZE)
+        memcpy(seen, sealed.data + 1, QUEUE_SEEN_SIZE);
 }
 
-/* The key behind it; NULL: the first. */
-static struct slice after_hash(struct schema_keybuf *kb, char letter, const uint8_t *hash)
+/* seen: zeros, if there is none. */
+static int get_by_hash(struct view *v, char letter, const uint8_t hash[RECORD_HASH_SIZE], struct slice *ret_sealed,
+                       uint8_t seen[QUEUE_SEEN_SIZE])
+{
+    struct schema_keybuf kb;
+    memset(seen, 0, QUEUE_SEEN_SIZE);
+    if (!v->txn)
+        return ERR_CONFLICT;
+    int err = engine_get(v->txn, PART_QUEUE, key_hash(&kb, letter, hash), ret_sealed);
+    if (err == OK)
+        take_seen(*ret_sealed, seen);
+    return err;
+}
+
+struct slice view_after_hash(struct schema_keybuf *kb, char letter, const uint8_t *hash)
 {
     struct slice first = hash != NULL ? key_hash(kb, letter, hash) : key_simple(kb, letter);
     if (hash != NULL)
@@ -49,20 +59,57 @@ static struct slice after_hash(struct schema_keybuf *kb, char letter, const uint
     return first;
 }
 
-struct suppressed_walk {
+/* The beginning of a walk over one kind. */
+struct walk {
     struct view *v;
+    int (*see)(struct walk *w, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
+               const uint8_t seen[QUEUE_SEEN_SIZE]);
+};
+
+static int see_record(void *arg, struct slice key, struct slice value)
+{
+    struct walk *w = arg;
+    uint8_t seen[QUEUE_SEEN_SIZE];
+    if (key.len != 1 + RECORD_HASH_SIZE)
+        return ERR_FORMAT;
+    take_seen(value, seen);
+    return w->see(w, key.data + 1, value, seen);
+}
+
+static int each_by_hash(struct walk *w, char letter, const uint8_t *after)
+{
+    struct schema_keybuf from, to;
+    if (!w->v->txn)
+        return ERR_CONFLICT;
+    struct slice first = view_after_hash(&from, letter, after);
+    return engine_scan(w->v->txn, PART_QUEUE, first, key_simple(&to, (char)(letter + 1)), 0, see_record, w);
+}
+
+/* ---- addresses that bounced for good ---- */
+
+int view_suppressed(struct view *v, const char *address, struct suppressed *ret)
+{
+    uint8_t hash[RECORD_HASH_SIZE], seen[QUEUE_SEEN_SIZE];
+    struct slice sealed;
+    suppression_hash(v->keys, address, hash);
+    int err = get_by_hash(v, 'S', hash, &sealed, seen);
+    return err == OK ? suppression_open(v->keys, hash, sealed, ret) : err;
+}
+
+struct suppressed_walk {
+    struct walk walk;
     int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct suppressed *s);
     void *arg;
 };
 
-static int see_suppressed(void *arg, struct slice key, struct slice value)
+static int see_suppressed(struct walk *walk, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
+                          const uint8_t seen[QUEUE_SEEN_SIZE])
 {
-    struct suppressed_walk *w = arg;
+    const struct suppressed_walk *w = (const struct suppressed_walk *)walk;
     struct suppressed s = {0};
-    if (key.len != 1 + RECORD_HASH_SIZE)
-        return ERR_FORMAT;
-    int err = suppression_open(w->v->keys, key.data + 1, value, &s);
-    return w->fn(w->arg, key.data + 1, err, &s);
+    (void)seen;
+    int err = suppression_open(walk->v->keys, hash, sealed, &s);
+    return w->fn(w->arg, hash, err, &s);
 }
 
 int view_suppressed_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
@@ -70,53 +117,35 @@ int view_suppressed_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
                                    const struct suppressed *s),
                          void *arg)
 {
-    struct schema_keybuf from, to;
-    struct suppressed_walk w = {v, fn, arg};
-    if (!v->txn)
-        return ERR_CONFLICT;
-    struct slice first = after_hash(&from, 'S', after);
-    return engine_scan(v->txn, PART_QUEUE, first, key_simple(&to, 'S' + 1), 0, see_suppressed, &w);
+    struct suppressed_walk w = {{v, see_suppressed}, fn, arg};
+    return each_by_hash(&w.walk, 'S', after);
 }
 
 /* ---- MTA-STS policies ---- */
 
-static int open_sts_policy(struct view *v, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
-                           struct sts_policy *ret, uint8_t seen[QUEUE_SEEN_SIZE])
-{
-    if (sealed.len > QUEUE_SEEN_SIZE)
-        memcpy(seen, sealed.data + 1, QUEUE_SEEN_SIZE);
-    return sts_policy_open(v->keys, hash, sealed, ret);
-}
-
 int view_sts_policy(struct view *v, const char *domain, struct sts_policy *ret, uint8_t seen[QUEUE_SEEN_SIZE])
 {
-    struct schema_keybuf kb;
     uint8_t hash[RECORD_HASH_SIZE];
     struct slice sealed;
-    memset(seen, 0, QUEUE_SEEN_SIZE);
-    if (!v->txn)
-        return ERR_CONFLICT;
     sts_policy_hash(v->keys, domain, hash);
-    int err = engine_get(v->txn, PART_QUEUE, key_hash(&kb, 'p', hash), &sealed);
-    return err == OK ? open_sts_policy(v, hash, sealed, ret, seen) : err;
+    int err = get_by_hash(v, 'p', hash, &sealed, seen);
+    return err == OK ? sts_policy_open(v->keys, hash, sealed, ret) : err;
 }
 
 struct sts_policy_walk {
-    struct view *v;
+    struct walk walk;
     int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct sts_policy *p,
               const uint8_t seen[QUEUE_SEEN_SIZE]);
     void *arg;
 };
 
-static int see_sts_policy(void *arg, struct slice key, struct slice value)
+static int see_sts_policy(struct walk *walk, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
+                          const uint8_t seen[QUEUE_SEEN_SIZE])
 {
-    struct sts_policy_walk *w = arg;
+    const struct sts_policy_walk *w = (const struct sts_policy_walk *)walk;
     struct sts_policy p = {0};
-    uint8_t seen[QUEUE_SEEN_SIZE] = {0};
-    if (key.len != 1 + RECORD_HASH_SIZE)
-        return ERR_FORMAT;
-    int err = open_sts_policy(w->v, key.data + 1, value, &p, seen);
-    return w->fn(w->arg, key.data + 1, err, &p, seen);
+    int err = sts_policy_open(walk->v->keys, hash, sealed, &p);
+    return w->fn(w->arg, hash, err, &p, seen);
 }
 
 int view_sts_policies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
@@ -124,53 +153,35 @@ int view_sts_policies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE]
                                      const struct sts_policy *p, const uint8_t seen[QUEUE_SEEN_SIZE]),
                            void *arg)
 {
-    struct schema_keybuf from, to;
-    struct sts_policy_walk w = {v, fn, arg};
-    if (!v->txn)
-        return ERR_CONFLICT;
-    struct slice first = after_hash(&from, 'p', after);
-    return engine_scan(v->txn, PART_QUEUE, first, key_simple(&to, 'p' + 1), 0, see_sts_policy, &w);
+    struct sts_policy_walk w = {{v, see_sts_policy}, fn, arg};
+    return each_by_hash(&w.walk, 'p', after);
 }
 
 /* ---- how TLS went ---- */
 
-static int open_tally(struct view *v, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed, struct tls_tally *ret,
-                      uint8_t seen[QUEUE_SEEN_SIZE])
-{
-    if (sealed.len > QUEUE_SEEN_SIZE)
-        memcpy(seen, sealed.data + 1, QUEUE_SEEN_SIZE);
-    return tls_tally_open(v->keys, hash, sealed, ret);
-}
-
 int view_tls_tally(struct view *v, struct tls_tally *ret, uint8_t seen[QUEUE_SEEN_SIZE])
 {
-    struct schema_keybuf kb;
     uint8_t hash[RECORD_HASH_SIZE];
     struct slice sealed;
-    memset(seen, 0, QUEUE_SEEN_SIZE);
-    if (!v->txn)
-        return ERR_CONFLICT;
     tls_tally_hash(v->keys, ret, hash);
-    int err = engine_get(v->txn, PART_QUEUE, key_hash(&kb, 't', hash), &sealed);
-    return err == OK ? open_tally(v, hash, sealed, ret, seen) : err;
+    int err = get_by_hash(v, 't', hash, &sealed, seen);
+    return err == OK ? tls_tally_open(v->keys, hash, sealed, ret) : err;
 }
 
 struct tally_walk {
-    struct view *v;
+    struct walk walk;
     int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct tls_tally *t,
               const uint8_t seen[QUEUE_SEEN_SIZE]);
     void *arg;
 };
 
-static int see_tally(void *arg, struct slice key, struct slice value)
+static int see_tally(struct walk *walk, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
+                     const uint8_t seen[QUEUE_SEEN_SIZE])
 {
-    struct tally_walk *w = arg;
+    const struct tally_walk *w = (const struct tally_walk *)walk;
     struct tls_tally t = {0};
-    uint8_t seen[QUEUE_SEEN_SIZE] = {0};
-    if (key.len != 1 + RECORD_HASH_SIZE)
-        return ERR_FORMAT;
-    int err = open_tally(w->v, key.data + 1, value, &t, seen);
-    return w->fn(w->arg, key.data + 1, err, &t, seen);
+    int err = tls_tally_open(walk->v->keys, hash, sealed, &t);
+    return w->fn(w->arg, hash, err, &t, seen);
 }
 
 int view_tls_tallies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
@@ -178,10 +189,6 @@ int view_tls_tallies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
                                     const uint8_t seen[QUEUE_SEEN_SIZE]),
                           void *arg)
 {
-    struct schema_keybuf from, to;
-    struct tally_walk w = {v, fn, arg};
-    if (!v->txn)
-        return ERR_CONFLICT;
-    struct slice first = after_hash(&from, 't', after);
-    return engine_scan(v->txn, PART_QUEUE, first, key_simple(&to, 't' + 1), 0, see_tally, &w);
+    struct tally_walk w = {{v, see_tally}, fn, arg};
+    return each_by_hash(&w.walk, 't', after);
 }

@@ -291,7 +291,7 @@ static int on_config(struct ipc_msg *m)
 
 static int on_certs(struct ipc_msg *m)
 {
-    struct certs *whole;
+    struct certs *whole = NULL;
     int err = read_certs(m, &whole);
 
     if (err == OK && whole && self.hooks->on_certs)

@@ -1,6 +1,5 @@
 /* letterlock acme run: which names need a certificate, and for each the key that is kept or exchanged. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +94,7 @@ static bool is_due(const struct acme *a, const struct acme_pair *p, char day[DAT
     struct chain *c;
     if (chain_read(p->chain, &c))
         return true;
-    bool due = chain_named(c, p->name) ? chain_is_late(c, (uint64_t)time(NULL)) : true;
+    bool due = !chain_named(c, p->name) || chain_is_late(c, (uint64_t)time(NULL));
     date_write_day(chain_ends(c), day);
     chain_free(c);
     return due || a->cli->opt[OPT_NOW] || a->cli->opt[OPT_EXCHANGE_KEY];
@@ -114,6 +113,7 @@ static int keep_key(const struct acme *a, const struct acme_pair *p, EVP_PKEY **
 
 static int announce(const struct acme *a, const struct acme_pair *p, const uint8_t hash[32], uint32_t ttl)
 {
+    (void)unlink(p->seen); /* of a record that was there and went */
     printf("%s: publish this beside the record that is there, and run this command again:\n"
            "_25._tcp.%s. %u IN TLSA 3 1 1 ",
            p->name, p->name, ttl);

@@ -1,6 +1,5 @@
 /* Keys, requests for certificates, and the files that the server reads. */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -43,7 +42,7 @@ static int write_owned(const char *path, const void *data, size_t len, unsigned 
     snprintf(folder, sizeof(folder), "%s", path);
     *strrchr(folder, '/') = '\0';
     int err = cli_write_file(path, data, len, mode);
-    if (!err && geteuid() == 0 && stat(folder, &st) == 0 && chown(path, st.st_uid, st.st_gid))
+    if (!err && geteuid() == 0 && stat(folder, &st) == 0 && lchown(path, st.st_uid, st.st_gid))
         err = ERR_IO;
     return err;
 }

@@ -4,7 +4,6 @@
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +97,7 @@ static int make_account(struct acme *a)
 static const char *wrong_with(const char *chain, size_t len, const char *name, EVP_PKEY *key)
 {
     BIO *pem = BIO_new_mem_buf(chain, (int)len);
-    X509 *x = pem ? PEM_read_bio_X509(pem, NULL, NULL, NULL) : NULL;
+    X509 *x = pem ? PEM_read_bio_X509(pem, NULL, NULL, (void *)"") : NULL;
     const char *why = !x                                    ? "it is no certificate"
                       : X509_check_private_key(x, key) != 1 ? "it is for another key"
                       : X509_check_host(x, name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) != 1

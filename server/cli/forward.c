@@ -8,25 +8,43 @@
 #include "server/mail/address.h"
 
 /* How mail goes on. */
-enum way { WAY_NONE, WAY_HERE, WAY_OWN_KEYS, WAY_KNOWN, WAY_CLEAR, WAY_KEPT };
+enum way { WAY_NONE, WAY_HERE, WAY_UNAPPROVED, WAY_NOBODY, WAY_OWN_KEYS, WAY_KNOWN, WAY_CLEAR, WAY_KEPT };
 static const struct {
     const char *word, *text; /* for status --json; for people */
 } ways[] = {
     [WAY_NONE] = {"none", ""},
     [WAY_HERE] = {"here", "which is here, and sealed to that account's keys"},
+    [WAY_UNAPPROVED] = {"not-approved", "which is here, and not approved: senders are told to come later"},
+    [WAY_NOBODY] = {"nobody", "but nobody here has that address any more: all is kept"},
     [WAY_OWN_KEYS] = {"own-keys", "sealed to the account's own keys"},
     [WAY_KNOWN] = {"sealed", "sealed to the keys that are known of it"},
     [WAY_CLEAR] = {"clear", "IN THE CLEAR"},
     [WAY_KEPT] = {"kept", "but no key of it is known and forward_plaintext is no: all is kept"},
 };
 
+/* By what routing says of the address. */
+static const struct {
+    int err;
+    enum way way;
+} routes[] = {{OK, WAY_HERE},
+              {ERR_UNAPPROVED, WAY_UNAPPROVED},
+              {ERR_NOT_FOUND, WAY_NOBODY},
+              {ERR_DENIED, WAY_OWN_KEYS},
+              {ERR_FORMAT, WAY_OWN_KEYS}};
+
 static int way_of(struct view *v, const char *to, uint8_t how, bool plaintext, enum way *ret)
 {
     struct schema_address there;
+    size_t k = 0;
+    *ret = WAY_NONE;
+    if (!to[0])
+        return OK;
     int err = view_route(v, to, strlen(to), &there);
-    if (err != OK && err != ERR_NOT_FOUND && err != ERR_DENIED && err != ERR_FORMAT)
+    while (k < sizeof(routes) / sizeof(routes[0]) && routes[k].err != err)
+        k++;
+    if (k == sizeof(routes) / sizeof(routes[0]))
         return err;
-    *ret = !to[0] ? WAY_NONE : err == OK ? WAY_HERE : WAY_OWN_KEYS;
+    *ret = routes[k].way;
     if (*ret != WAY_OWN_KEYS || how & FORWARD_OWN_KEYS)
         return OK;
     err = known_here(v, to);
@@ -139,7 +157,7 @@ static int check(void *arg, struct view *v)
     int err = view_route(v, x->to, strlen(x->to), &there);
     if (err == OK && there.account == x->a->id)
         return OWN_ADDRESS;
-    if (err == ERR_NOT_FOUND)
+    if (err == ERR_NOT_FOUND || err == ERR_UNAPPROVED)
         return err;
     return way_of(v, x->to, x->new->forward_how, x->plaintext, &x->way);
 }

@@ -128,6 +128,7 @@ static int sign_keys(const struct cli *c, struct instance *i, const struct schem
                                       .quota = VAULT_QUOTA_KEEP,
                                       .seal_v2 = a->seal_v2,
                                       .encrypt = a->encrypt,
+                                      .publish = VAULT_PUBLISH_KEEP,
                                       .forwards = true,
                                       .forward_how = a->forward_how,
                                       .forward = slice_str(a->forward)}};

@@ -61,9 +61,10 @@ static int try_key(struct view *v, uint64_t account, const struct schema_key *k,
     return OK;
 }
 
-/* No revoked one is shown while another is current, and those that have none of the address are passed over. */
-int publish_wanted(struct view *v, uint64_t account, const char *address, uint8_t cert[PGP_PUBLISHED_MAX],
-                   size_t *ret_len)
+/* What should be published for an address of an account: the newest current certificate that has a user id of it; if
+ * none is current, the one that was revoked last. *ret_len 0: none. */
+static int read_wanted(struct view *v, uint64_t account, const char *address, uint8_t cert[PGP_PUBLISHED_MAX],
+                       size_t *ret_len)
 {
     static struct schema_key keys[PGP_KEYS_MAX];
     struct schema_account a;
@@ -96,7 +97,7 @@ static bool same_primary(const uint8_t *a, size_t a_len, const uint8_t *b, size_
 static int look(struct view *v, uint64_t account, const char *address, struct published_state *ret, size_t *ret_len)
 {
     size_t len = 0;
-    int err = publish_wanted(v, account, address, wanted, &len);
+    int err = read_wanted(v, account, address, wanted, &len);
     if (err)
         return err;
     err = view_published(v, address, &there);

@@ -11,12 +11,7 @@ struct published_state {
     bool same;          /* as it should be, to the octet */
     bool same_key;      /* the same primary key, if both */
 };
-/* What should be published for an address of an account: the newest current certificate that has a user id of it; if
- * none is current, the one that was revoked last. *ret_len 0: none. An error of the store's, or ERR_MEMORY;
- * ERR_UNAPPROVED: what stands there was approved by nobody. In a snapshot. */
-int publish_wanted(struct view *v, uint64_t account, const char *address, uint8_t cert[PGP_PUBLISHED_MAX],
-                   size_t *ret_len);
-/* In a snapshot too. */
+/* In a snapshot. An error of the store's, or ERR_MEMORY; ERR_UNAPPROVED: what stands there was approved by nobody. */
 int publish_look(struct view *v, uint64_t account, const char *address, struct published_state *ret);
 
 /* Each of an account's addresses. Exit statuses; says that the command itself was done, if this fails. */

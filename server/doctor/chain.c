@@ -53,7 +53,7 @@ int chain_read(const char *path, struct chain **ret)
     if (!file)
         return ERR_IO;
     c = calloc(1, sizeof(*c));
-    while (c && c->n < CERTIFICATES_MAX && (c->v[c->n] = PEM_read_bio_X509(file, NULL, NULL, NULL)))
+    while (c && c->n < CERTIFICATES_MAX && (c->v[c->n] = PEM_read_bio_X509(file, NULL, NULL, (void *)"")))
         c->n++;
     BIO_free(file);
     return c ? finish(c, ret) : ERR_MEMORY;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/pgp_crc24.h"
 #include "server/core/digit.h"
 #include "server/core/error.h"
 
@@ -59,14 +60,6 @@ enum {
     SEG_CLOSE,
     SEGMENTS
 };
-
-/* RFC 9580 section 6.1 wants no CRC24. But GnuPG up to 2.2 finds the end of the armour only by a "=": without padding
- * and without CRC it reads "-----END" as base64 and reports a manipulated message. So there is a CRC where there is no
- * padding. */
-static bool has_crc(uint64_t n)
-{
-    return n && n % 3 == 0;
-}
 
 static uint64_t armour_len(uint64_t n)
 {
@@ -159,7 +152,7 @@ static void frame_make(struct frame *f, uint8_t version, uint64_t message, const
         frame_mime(f, message);
     f->seg[SEG_OUTER] = (struct segment){(const char *)outer, outer_len};
     f->seg[SEG_ARMOUR] = (struct segment){NULL, armour_len(packets_len)};
-    f->seg[SEG_CRC] = (struct segment){NULL, has_crc(packets_len) ? CRC_LEN : 0};
+    f->seg[SEG_CRC] = (struct segment){NULL, pgp_crc24_wanted(packets_len) ? CRC_LEN : 0};
     f->seg[SEG_END] = (struct segment)TEXT(end);
 }
 
@@ -180,7 +173,7 @@ void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t
     if (!render_known(version))
         return;
     frame_make(&f, version, message, NULL, outer_len, packets_len);
-    uint32_t lines = (uint32_t)((packets_len + LINE_BYTES - 1) / LINE_BYTES + 3 + has_crc(packets_len));
+    uint32_t lines = (uint32_t)((packets_len + LINE_BYTES - 1) / LINE_BYTES + 3 + pgp_crc24_wanted(packets_len));
     bool single = version >= RENDER_INLINE;
     *ret = (struct render_layout){
         .size = seg_start(&f, SEGMENTS),
@@ -232,45 +225,13 @@ static size_t armour_line(const uint8_t *in, size_t bytes, uint8_t *out)
     return n;
 }
 
-/* CRC24 of RFC 9580 section 6.1, CRC_STEP octets at a time: table[k] is the effect of an octet that k more octets
- * follow. Only the first three look-ups of a step wait for the step before. */
-enum { CRC_STEP = 16 };
-static uint32_t crc_table[CRC_STEP][256];
-
-static void crc_table_make(void)
-{
-    for (int k = 0; k < CRC_STEP && !crc_table[CRC_STEP - 1][255]; k++)
-        for (uint32_t i = 0; i < 256; i++) {
-            uint32_t v = k ? crc_table[k - 1][i] : i << 16;
-            for (int bit = 0; bit < 8 && !k; bit++)
-                v = v << 1 ^ (v & 0x800000 ? 0x864cfb : 0);
-            crc_table[k][i] = k ? (v << 8 & 0xffffff) ^ crc_table[0][v >> 16] : v & 0xffffff;
-        }
-}
-
-static uint32_t crc_of(uint32_t crc, const uint8_t *in, size_t n)
-{
-    size_t i = 0;
-    for (; i + CRC_STEP <= n; i += CRC_STEP) {
-        uint32_t rest = 0;
-        for (int k = 3; k < CRC_STEP; k++)
-            rest ^= crc_table[CRC_STEP - 1 - k][in[i + (size_t)k]];
-        crc = crc_table[CRC_STEP - 1][in[i] ^ (crc >> 16)] ^ crc_table[CRC_STEP - 2][in[i + 1] ^ (crc >> 8 & 255)] ^
-              crc_table[CRC_STEP - 3][in[i + 2] ^ (crc & 255)] ^ rest;
-    }
-    for (; i < n; i++)
-        crc = (crc << 8 & 0xffffff) ^ crc_table[0][in[i] ^ (crc >> 16)];
-    return crc;
-}
-
 /* Packets from an offset on are at hand: the checksum takes what it has not had, so that nobody reads them for it. */
 static void crc_take(struct render_crc *c, uint64_t from, const uint8_t *in, size_t n)
 {
     if (from > c->at || c->at - from >= n)
         return;
-    crc_table_make();
     size_t had = (size_t)(c->at - from);
-    c->crc = crc_of(c->at ? c->crc : 0xb704ce, in + had, n - had);
+    c->crc = pgp_crc24(c->at ? c->crc : PGP_CRC24_BEGIN, in + had, n - had);
     c->at = from + n;
 }
 
@@ -308,7 +269,7 @@ static int armour_range(const struct render_source *s, uint64_t offset, size_t l
         int err = s->read(s->arg, from, in, bytes);
         if (err != OK)
             return err;
-        if (s->crc && has_crc(s->packets_len))
+        if (s->crc && pgp_crc24_wanted(s->packets_len))
             crc_take(s->crc, from, in, bytes);
         size_t i = 0;
         for (; skip == 0 && bytes - i >= LINE_BYTES && len >= LINE_OUT;

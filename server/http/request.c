@@ -175,16 +175,6 @@ static unsigned read_target(const struct http_head *h, struct http_intent *in)
 
 /* ---- the rest ---- */
 
-static enum http_method method_of(const char *name)
-{
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
-
-    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (strcmp(name, names[i]) == 0)
-            return (enum http_method)(1u << i);
-    return (enum http_method)0;
-}
-
 /* RFC 9110 section 8.3.1: type "/" subtype. */
 static void read_type(const char *value, char ret[HTTP_TYPE_MAX + 1])
 {
@@ -202,7 +192,7 @@ static void read_type(const char *value, char ret[HTTP_TYPE_MAX + 1])
 
 unsigned http_head_read(const struct http_head *h, struct http_intent *ret)
 {
-    struct http_intent in = {.method = method_of(h->method)};
+    struct http_intent in = {.method = http_method_of(h->method)};
     const char *field;
     unsigned status = read_framing(h, &in.body);
 

@@ -10,7 +10,7 @@ struct http_head {
     const char *method;  /* as it came, all of it of the line */
     struct slice target; /* the same */
     bool http_1_0;
-    const struct http_field *fields; /* names and values were checked by http_field_valid */
+    const struct http_field *fields; /* names and values were checked by the two below */
     size_t nfields;
 };
 

@@ -85,7 +85,7 @@ typedef void http_handler(void *service, struct http_exchange *x, const struct h
 enum http_route_flag {
     HTTP_CLEAR_TOO = 1,   /* is answered without TLS as well; others are sent on to https:// */
     HTTP_ANY_ORIGIN = 2,  /* scripts of any page may read the answer (CORS) */
-    HTTP_CLEAR_ALONE = 4, /* there is no such path over TLS */
+    HTTP_BODY_UNUSED = 4, /* a body is read, so that who sends it hears the answer, and is not kept */
 };
 
 struct http_route {

@@ -130,6 +130,10 @@ bool http_query(const struct http_request *r, const char *name, char *buf, size_
 
 /* ---- rows ---- */
 
+/* In the order of enum http_method's bits. */
+static const char *const method_names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
+enum { METHODS = sizeof(method_names) / sizeof(*method_names) };
+
 /* Where the segment at p ends. */
 static const char *segment_end(const char *p)
 {
@@ -161,11 +165,6 @@ static unsigned methods_of(const struct http_route *row)
     return row->methods | (row->methods & HTTP_GET ? HTTP_HEAD : 0) | HTTP_OPTIONS;
 }
 
-static bool open_to(const struct http_route *row, bool tls)
-{
-    return tls ? !(row->flags & HTTP_CLEAR_ALONE) : row->flags & (HTTP_CLEAR_TOO | HTTP_CLEAR_ALONE);
-}
-
 unsigned http_route_find(const struct http_routes *tables, size_t ntables, enum http_method method, bool tls,
                          const struct http_path *path, struct http_match *ret)
 {
@@ -176,7 +175,7 @@ unsigned http_route_find(const struct http_routes *tables, size_t ntables, enum 
             const struct http_route *row = &tables[t].rows[i];
             struct slice params[HTTP_PARAMS_MAX] = {{0}};
 
-            if (!open_to(row, tls) || !fits(row->pattern, path->text, params))
+            if (!(tls || row->flags & HTTP_CLEAR_TOO) || !fits(row->pattern, path->text, params))
                 continue;
             m.allowed |= methods_of(row);
             m.flags |= row->flags;
@@ -194,12 +193,19 @@ unsigned http_route_find(const struct http_routes *tables, size_t ntables, enum 
 
 const char *http_allow(unsigned methods, char *out, size_t cap)
 {
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
     size_t len = 0;
 
     out[0] = '\0';
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+    for (size_t i = 0; i < METHODS; i++)
         if (methods & 1u << i && len < cap)
-            len += (size_t)snprintf(out + len, cap - len, "%s%s", len ? ", " : "", names[i]);
+            len += (size_t)snprintf(out + len, cap - len, "%s%s", len ? ", " : "", method_names[i]);
     return out;
+}
+
+enum http_method http_method_of(const char *name)
+{
+    for (unsigned i = 0; i < METHODS; i++)
+        if (strcmp(name, method_names[i]) == 0)
+            return (enum http_method)(1u << i);
+    return (enum http_method)0;
 }

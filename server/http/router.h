@@ -25,12 +25,12 @@ struct http_match {
     unsigned flags;   /* of those rows together */
 };
 
-/* The first row, in the order of the tables, that has the path, the method and, without TLS, HTTP_CLEAR_TOO or
- * HTTP_CLEAR_ALONE. 0; 404; 405: the path is there, the method is not; 204: OPTIONS of a path that is there. params
- * point into path. */
+/* The first row, in the order of the tables, that has the path, the method and, without TLS, HTTP_CLEAR_TOO. 0; 404;
+ * 405: the path is there, the method is not; 204: OPTIONS of a path that is there. params point into path. */
 unsigned http_route_find(const struct http_routes *tables, size_t ntables, enum http_method method, bool tls,
                          const struct http_path *path, struct http_match *ret);
 /* "GET, HEAD, OPTIONS" of the methods. Returns out. */
 const char *http_allow(unsigned methods, char *out, size_t cap);
+enum http_method http_method_of(const char *name); /* 0: it is none of them */
 
 #endif

@@ -254,7 +254,7 @@ static void give_files(const struct proc *p, struct spawn_params *s)
 
     if (p->row->traits & ROLE_HAS_TLS)
         s->certs = f->certs;
-    if (p->row->traits & ROLE_ANSWERS_ACME)
+    if (p->row->traits & ROLE_ANSWERS_ACME && p->master->challenges.n)
         s->challenges = &p->master->challenges;
     if (p->row->traits & ROLE_SENDS) {
         s->policy = f->policy, s->policy_len = f->policy_len;

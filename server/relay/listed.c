@@ -269,8 +269,7 @@ void listed_destroy(struct listed *x)
 {
     if (!x)
         return;
-    if (x->question)
-        dns_cancel(x->question);
+    stop(x);
     timer_destroy(x->timer);
     free(x);
 }

@@ -56,9 +56,8 @@ void opened_put(struct opened *c);
 /* Some of those who wait look again. */
 void opened_wake(struct relay *r);
 void opened_wait_cancel(struct relay *r, struct opened_wait *w);
-/* As a server with or without 8BITMIME takes it, signed for the domain of From, but for what is
- * forwarded. ERR_UNSUPPORTED, ERR_LIMIT: it cannot
- * be made so; ERR_MEMORY. */
+/* As a server with or without 8BITMIME takes it, signed for the domain of From, but for what is forwarded.
+ * ERR_UNSUPPORTED, ERR_LIMIT: it cannot be made so; ERR_MEMORY. */
 int opened_fit(struct opened *c, bool eight_bit, const struct opened_form **ret);
 
 #endif

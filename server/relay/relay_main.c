@@ -100,7 +100,7 @@ static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t mo
     }
 }
 
-static void use_peer(enum role peer, int fd)
+static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     if (peer == ROLE_VAULT)
         vault_client_channel(relay.vault, fd);
@@ -112,11 +112,6 @@ static void use_peer(enum role peer, int fd)
         ask_channel(relay.ingest, fd);
     else
         close(fd);
-}
-
-static void on_peer(void *arg, enum role peer, bool admin, int fd)
-{
-    use_peer(peer, fd);
 }
 
 static void use_config(const struct config *c)
@@ -343,7 +338,7 @@ static int run(const struct role_start *start)
         return err;
     for (int i = 0; i < ROLES; i++)
         if (start->peers[i] >= 0)
-            use_peer((enum role)i, start->peers[i]);
+            on_peer(NULL, (enum role)i, false, start->peers[i]);
     err = role_attach(relay.loop, &hooks, NULL);
     if (err != OK)
         return err;

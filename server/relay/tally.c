@@ -175,7 +175,7 @@ uint64_t tallies_pause_ms(uint32_t interval)
 
 static struct adding *find(struct tallies *t, const char *domain)
 {
-    const uint64_t begin = t->now() - t->now() % t->interval;
+    const uint64_t now = t->now(), begin = now - now % t->interval;
     struct adding *a;
 
     TAILQ_FOREACH_REVERSE(a, &t->adding, addings, in_tallies)

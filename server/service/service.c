@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/base/conn.h"
 #include "server/base/event.h"
 #include "server/core/secmem.h"
 #include "server/core/wipe_heap.h"
@@ -52,7 +51,7 @@ static void use_limits(void)
 
 /* ---- what master says ---- */
 
-static void use_peer(enum role peer, int fd)
+static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     if (peer == ROLE_VAULT)
         vault_client_channel(self.s.vault, fd);
@@ -62,11 +61,6 @@ static void use_peer(enum role peer, int fd)
         self.role->client(self.arg, fd);
     else
         close(fd);
-}
-
-static void on_peer(void *arg, enum role peer, bool admin, int fd)
-{
-    use_peer(peer, fd);
 }
 
 static void reloaded(void)
@@ -268,7 +262,7 @@ static int serve(const struct role_start *start)
         return err;
     for (int i = 0; i < ROLES; i++)
         if (start->peers[i] >= 0)
-            use_peer((enum role)i, start->peers[i]);
+            on_peer(NULL, (enum role)i, false, start->peers[i]);
     err = self.role->start(self.arg, &self.s);
     if (err == OK && start->challenges)
         on_challenges(NULL, start->challenges);

@@ -45,8 +45,8 @@ struct service_role {
     void (*stop)(void *arg); /* every session is to end as soon as nothing of it is in hand */
     void (*reloaded)(void *arg, const struct service *s);      /* its config or tls has changed. May be NULL */
     void (*challenges)(void *arg, const struct challenges *c); /* all of them, the call's time. May be NULL */
-    vault_notice_fn *notice;
-    void (*status)(const void *arg, struct pack *reply); /* the role's own counters */
+    vault_notice_fn *notice;                                   /* may be NULL */
+    void (*status)(const void *arg, struct pack *reply);       /* the role's own counters */
 };
 
 /* Returns the exit status. Once a process. */

@@ -254,7 +254,8 @@ static void take_body(struct web_exchange *x, const char *data, size_t len)
 
     if (x->status)
         return;
-    if (budget_take(p, len) != OK || buf_append(&x->body, data, len) != OK) {
+    if (!(x->match.row->flags & HTTP_BODY_UNUSED) &&
+        (budget_take(p, len) != OK || buf_append(&x->body, data, len) != OK)) {
         drop_body(x);
         x->status = 503;
         return;

@@ -123,10 +123,6 @@ static void on_status(const void *arg, struct pack *reply)
         role_status_put(reply, COUNTER_WEB_CONNECTIONS + (enum counter)i, web->counts[i]);
 }
 
-static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
-{
-}
-
 static void on_challenges(void *arg, const struct challenges *c)
 {
     const struct web *web = arg;
@@ -151,7 +147,6 @@ int web_main(void)
         .stop = on_stop,
         .reloaded = on_reload,
         .challenges = on_challenges,
-        .notice = on_notice,
         .status = on_status,
     };
 

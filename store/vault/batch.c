@@ -309,6 +309,7 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     pack_init(&body, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
     q->text = NULL;
     q->queued = q->held = q->suppressed = q->policies = q->tallies = 0;
+    q->complaints = 0;
     if (room_refuses(v, q)) {
         v->count.refused_full++;
         q->status = ERR_FULL;

@@ -51,13 +51,11 @@ int run_key_publish(struct vault *v, struct store_write *w, struct request *q, s
                     const char **ret_text)
 {
     const struct vault_publish *a = &q->a.publish;
-    char address[ADDRESS_MAX] = {0};
+    char own[ADDRESS_MAX];
     size_t at, plus;
     (void)v;
     (void)r;
-    memcpy(address, a->address.data, a->address.len); /* the unpacking saw that it fits */
-    char own[ADDRESS_MAX];
-    if (address_normalize(address, strlen(address), own, &at, &plus) != OK) {
+    if (address_normalize((const char *)a->address.data, a->address.len, own, &at, &plus) != OK) {
         *ret_text = "not a mail address";
         return ERR_FORMAT;
     }

@@ -236,10 +236,13 @@ int run_queue_update(struct vault *v, struct store_write *w, struct request *q, 
 
 /* ---- what is known of domains elsewhere ---- */
 
-/* Several processes of `relay` keep the same records: who has not seen what is there changes nothing. */
-static int kept_put(struct store_write *w, struct slice key, const struct vault_sts *a, bool full, int *ret_more)
+/* Several processes of `relay` keep the same records: who has not seen what is there changes nothing. full: what is
+ * said if nothing more is kept, or NULL. */
+static int kept_put(struct store_write *w, char letter, const struct vault_sts *a, const char *full, int *ret_more,
+                    const char **ret_text)
 {
-    struct slice there;
+    struct schema_keybuf kb;
+    struct slice there, key = key_hash(&kb, letter, a->hash);
     int err = engine_get(w->t, PART_QUEUE, key, &there);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
@@ -247,15 +250,18 @@ static int kept_put(struct store_write *w, struct slice key, const struct vault_
         return OK;
     if (err == OK && !same_seen(there, a->seen))
         return ERR_CONFLICT;
-    if (err == ERR_NOT_FOUND && full)
+    if (err == ERR_NOT_FOUND && full) {
+        *ret_text = full;
         return ERR_FULL;
+    }
     *ret_more = err == ERR_NOT_FOUND;
     return write_put(w, key, a->record);
 }
 
-static int kept_del(struct store_write *w, struct slice key, const struct vault_sts *a, int *ret_more)
+static int kept_del(struct store_write *w, char letter, const struct vault_sts *a, int *ret_more)
 {
-    struct slice there;
+    struct schema_keybuf kb;
+    struct slice there, key = key_hash(&kb, letter, a->hash);
     int err = engine_get(w->t, PART_QUEUE, key, &there);
     if (err != OK)
         return err == ERR_NOT_FOUND ? OK : err;
@@ -267,44 +273,34 @@ static int kept_del(struct store_write *w, struct slice key, const struct vault_
 
 int run_sts_put(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
-    struct schema_keybuf kb;
-    const bool full = v->queue.policies >= STS_POLICIES_MAX;
+    const char *full = v->queue.policies >= STS_POLICIES_MAX ? "too many policies are kept" : NULL;
     (void)r;
-    int err = kept_put(w, key_hash(&kb, 'p', q->a.sts.hash), &q->a.sts, full, &q->policies);
-    if (err == ERR_FULL && full)
-        *ret_text = "too many policies are kept";
-    return err;
+    return kept_put(w, 'p', &q->a.sts, full, &q->policies, ret_text);
 }
 
 int run_sts_del(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
-    struct schema_keybuf kb;
     (void)v;
     (void)r;
     (void)ret_text;
-    return kept_del(w, key_hash(&kb, 'p', q->a.sts.hash), &q->a.sts, &q->policies);
+    return kept_del(w, 'p', &q->a.sts, &q->policies);
 }
 
 int run_tally_put(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                   const char **ret_text)
 {
-    struct schema_keybuf kb;
-    const bool full = v->queue.tallies >= TLS_TALLIES_MAX;
+    const char *full = v->queue.tallies >= TLS_TALLIES_MAX ? "too many tallies of TLS are kept" : NULL;
     (void)r;
-    int err = kept_put(w, key_hash(&kb, 't', q->a.tally.hash), &q->a.tally, full, &q->tallies);
-    if (err == ERR_FULL && full)
-        *ret_text = "too many tallies of TLS are kept";
-    return err;
+    return kept_put(w, 't', &q->a.tally, full, &q->tallies, ret_text);
 }
 
 int run_tally_del(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                   const char **ret_text)
 {
-    struct schema_keybuf kb;
     (void)v;
     (void)r;
     (void)ret_text;
-    return kept_del(w, key_hash(&kb, 't', q->a.tally.hash), &q->a.tally, &q->tallies);
+    return kept_del(w, 't', &q->a.tally, &q->tallies);
 }
 
 /* ---- keys that sign ---- */

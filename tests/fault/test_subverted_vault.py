@@ -234,3 +234,19 @@ def test_the_same_without_a_change(i, store):
     assert i.run("audit").returncode == 0
     i.serve()
     i.send(ALICE, harness.mail(subject="after"))
+
+
+def test_what_forwards_there_is_shown_all_the_same(i, store):
+    """Whoever is asked what there is says it, and of mail that would go there nobody says 250."""
+    i.serve()
+    i.run("account", "set", MALLORY, "--forward", ALICE)
+    i.stop()
+    subvert(i, "address")
+    start = len(i.log())
+    i.serve()
+    for command in (("account", "list"), ("account", "show", MALLORY), ("status",)):
+        assert f"to {ALICE}, which is here, and not approved" in i.run(*command).stdout.decode(), command
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        i.send(MALLORY, harness.mail(subject="after"))
+    assert refused.value.smtp_code == 451 and b"not approved" in refused.value.smtp_error
+    assert i.logged(r"mail .*reason=not-approved", start)

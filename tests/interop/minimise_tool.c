@@ -10,21 +10,10 @@
 #include "crypto/pgp_minimise.h"
 #include "crypto/pgp_packet.h"
 #include "server/core/error.h"
+#include "tests/support/keyring_file.h"
 
 enum { OUT = PGP_CERT_MAX };
 static uint8_t copy[OUT], again[OUT];
-
-static uint8_t *read_whole(const char *path, size_t *ret_len)
-{
-    FILE *f = fopen(path, "rb");
-    size_t cap = 64 << 20;
-    uint8_t *data = f ? malloc(cap) : NULL;
-    if (!data)
-        exit(2);
-    *ret_len = fread(data, 1, cap, f);
-    fclose(f);
-    return data;
-}
 
 /* Where the next certificate begins. */
 static size_t next_at(const uint8_t *data, size_t len, size_t at)
@@ -102,7 +91,7 @@ int main(int argc, char **argv)
     size_t len, at = 0;
     if (argc != 4)
         return 2;
-    uint8_t *data = read_whole(argv[1], &len);
+    uint8_t *data = keyring_read(argv[1], &len);
     while (at < len) {
         struct pgp_packet p;
         size_t end = at;

@@ -155,6 +155,21 @@ def test_sealed_to_the_account_s_own_keys(i, peer, who, options):
     assert len(i.fetch_all(who)) == (0 if options else 1)
 
 
+def test_own_keys_that_end_after_rcpt(i, peer):
+    """What was to be sealed to them never goes in the clear, whatever the configuration allows to others."""
+    gina = i.add_account("gina")
+    revocation = i.place / "gina.rev"
+    made_by_gpg = i.keyring.path / "openpgp-revocs.d" / f"{i.keyring.fingerprint(gina)}.rev"
+    revocation.write_text(made_by_gpg.read_text().replace(":-----BEGIN", "-----BEGIN"))
+    i.forward(gina, FRIEND, "--forward-own-keys", "--forward-only")
+    with i.set(forward_plaintext="yes"), smtplib.SMTP("127.0.0.1", i.port("smtp"), timeout=60) as s:
+        s.ehlo()
+        assert s.mail(SENDER)[0] == s.rcpt(gina)[0] == 250
+        i.run("key", "revoke", gina, revocation)
+        assert 400 <= s.data(letter())[0] < 500
+    assert i.queue() == [] and peer.mails == []
+
+
 def test_nothing_readable_waits(i):
     """Nobody takes it yet: it lies in the queue."""
     with i.set(forward_plaintext="yes"):
@@ -199,6 +214,36 @@ def test_to_an_account_here(i, peer):
     i.send(BOB, letter(subject="copies"), sender=SENDER)
     assert (len(i.fetch_all(ALICE)), len(i.fetch_all(BOB)), len(i.fetch_all(CAROL))) == (0, 2, 2)
     assert i.queue() == [] and peer.mails == []
+
+
+def test_to_an_address_here_that_is_no_more(i, peer):
+    away = f"away@{harness.DOMAIN}"
+    i.run("alias", "add", away, BOB)
+    i.forward(ALICE, away, "--forward-only", "--forward-own-keys")
+    i.run("alias", "remove", away)
+    said = f"to {away}, but nobody here has that address any more: all is kept"
+    assert said in i.run("account", "show", ALICE).stdout.decode() and said in i.run("status").stdout.decode()
+    start = len(i.log())
+    i.send(ALICE, letter(), sender=SENDER)
+    assert i.logged(r"forward-kept account=\d+ reason=no-user", start)
+    assert len(i.fetch_all(ALICE)) == 1 and i.queue() == [] and peer.mails == []
+
+
+@pytest.mark.parametrize("word", ["always", "opportunistic"])
+def test_what_its_sender_had_sealed_is_never_in_the_clear(i, peer, word):
+    """Nor by way of a second account here, which had its own copy."""
+    with i.set(forward_plaintext="yes"):
+        i.forward(BOB, CAROL)
+        i.forward(CAROL, FRIEND)
+        i.run("account", "set", ALICE, "--encrypt", word)
+        start = len(i.log())
+        s = i.submission(ALICE)
+        s.sendmail(ALICE, BOB, letter(sender=ALICE))
+        s.quit()
+        i.run("account", "set", ALICE, "--encrypt", "never")
+        assert [len(i.fetch_all(a)) for a in (BOB, CAROL)] == [1, 1]
+        assert i.logged(r"forward-kept account=\d+ reason=no-key", start)
+        assert i.queue() == [] and peer.mails == []
 
 
 def test_by_any_of_its_addresses(i, peer):

@@ -86,6 +86,10 @@ def test_who_does_not_want_to_be_found_is_not(i, ring):  # noqa: F811
     assert [(x["why"], x["certificate"]) for x in log(i)[before:]] == [("wish", None)]
     i.run("account", "set", bea, "--publish", "yes")
     assert list(found(i, bea)) == [bea]
+    for wish in ("no", "yes"):  # who approves keys says nothing of it
+        i.run("account", "set", bea, "--publish", wish)
+        i.run("key", "approve", bea, "--yes")
+        assert f"publish  {wish}" in shown(i, bea) and list(found(i, bea)) == [bea][:wish == "yes"]
     p = i.run("account", "set", bea, "--publish", "perhaps", check=False)
     assert p.returncode == 2 and b"--publish takes yes or no" in p.stderr
 

@@ -69,7 +69,7 @@ static const struct vault_queue_row ADDED[] = {{1, 50, RECORD, NULL, WHOM}, {7, 
 
 #define SET ((struct vault_set){3, RANGES})
 #define FORWARDED .forwards = true, .forward_how = FORWARD_OWN_KEYS, .forward = slice_str("other@example.net")
-size_t request_samples(struct vault_request out[REQUEST_SAMPLES_MAX])
+static size_t samples_of_mail(struct vault_request *out)
 {
     const struct vault_request all[] = {
         {.type = VAULT_DELIVER, .account = 16, .mailbox = 17, .deliver = letter()},
@@ -94,6 +94,25 @@ size_t request_samples(struct vault_request out[REQUEST_SAMPLES_MAX])
         {.type = VAULT_REPLACE, .account = 16, .mailbox = 17, .deliver = letter()},
         {.type = VAULT_KEY_NOTICE, .account = 16, .mailbox = 17, .deliver = letter()},
         {.type = VAULT_DELIVERED_SEEN, .seen = {2, SEEN}},
+        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, 16, 1, 1, slice_of(RECORD, 90), 2, ADDED}},
+        {.type = VAULT_QUEUE_UPDATE,
+         .account = PART_QUEUE,
+         .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
+        {.type = VAULT_COMPLAINT, .account = 16, .complaint = {1, [7] = 2}},
+        {.type = VAULT_SUPPRESS_PUT, .account = PART_QUEUE, .suppress = {{46}, slice_of(RECORD, 70)}},
+        {.type = VAULT_SUPPRESS_DEL, .account = PART_QUEUE, .suppress = {.hash = {47}}},
+        {.type = VAULT_STS_PUT, .account = PART_QUEUE, .sts = {{48}, slice_of(RECORD, 70), SEEN_NONCE}},
+        {.type = VAULT_STS_DEL, .account = PART_QUEUE, .sts = {{49}, {0}, SEEN_NONCE}},
+        {.type = VAULT_TALLY_PUT, .account = PART_QUEUE, .tally = {{50}, slice_of(RECORD, 70), SEEN_NONCE}},
+        {.type = VAULT_TALLY_DEL, .account = PART_QUEUE, .tally = {{51}, {0}, SEEN_NONCE}},
+    };
+    memcpy(out, all, sizeof(all));
+    return sizeof(all) / sizeof(all[0]);
+}
+
+static size_t samples_of_the_administrator(struct vault_request *out)
+{
+    const struct vault_request all[] = {
         {.type = VAULT_ACCOUNT_ADD,
          .new = {.address = slice_str("alice@example.org"),
                  .policy = 1,
@@ -132,26 +151,22 @@ size_t request_samples(struct vault_request out[REQUEST_SAMPLES_MAX])
         {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
         {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
         {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
-        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, 16, 1, 1, slice_of(RECORD, 90), 2, ADDED}},
-        {.type = VAULT_QUEUE_UPDATE,
-         .account = PART_QUEUE,
-         .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
         {.type = VAULT_DKIM_PUT, .account = PART_QUEUE, .dkim = {{43}, slice_of(RECORD, 70)}},
         {.type = VAULT_DKIM_DEL, .account = PART_QUEUE, .dkim = {.hash = {44}}},
         {.type = VAULT_ACCOUNT_HOLD, .account = 16, .hold = true},
-        {.type = VAULT_SUPPRESS_PUT, .account = PART_QUEUE, .suppress = {{46}, slice_of(RECORD, 70)}},
-        {.type = VAULT_SUPPRESS_DEL, .account = PART_QUEUE, .suppress = {.hash = {47}}},
-        {.type = VAULT_STS_PUT, .account = PART_QUEUE, .sts = {{48}, slice_of(RECORD, 70), SEEN_NONCE}},
-        {.type = VAULT_STS_DEL, .account = PART_QUEUE, .sts = {{49}, {0}, SEEN_NONCE}},
-        {.type = VAULT_COMPLAINT, .account = 16, .complaint = {1, [7] = 2}},
-        {.type = VAULT_TALLY_PUT, .account = PART_QUEUE, .tally = {{50}, slice_of(RECORD, 70), SEEN_NONCE}},
-        {.type = VAULT_TALLY_DEL, .account = PART_QUEUE, .tally = {{51}, {0}, SEEN_NONCE}},
         {.type = VAULT_KEY_PUBLISH,
          .account = PART_KEYSERVER,
          .publish = {slice_str("alice@example.org"), slice_of(RECORD, 70), PUBLISH_ADDRESS}},
     };
     memcpy(out, all, sizeof(all));
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        sample_more(&out[i]);
     return sizeof(all) / sizeof(all[0]);
+}
+
+size_t request_samples(struct vault_request out[REQUEST_SAMPLES_MAX])
+{
+    size_t n = samples_of_mail(out);
+    n += samples_of_the_administrator(out + n);
+    for (size_t i = 0; i < n; i++)
+        sample_more(&out[i]);
+    return n;
 }

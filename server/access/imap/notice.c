@@ -46,8 +46,10 @@ void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq,
 {
     struct access *a = arg;
     imap_turn_begin(a);
-    if (!account)
+    if (!account) {
         look_at_all(a);
+        return;
+    }
     for (struct imap_session *s = a->by_account[account % IMAP_ACCOUNT_BUCKETS]; s; s = s->acc_next) {
         if (!mailbox && s->account == account)
             end_if_gone(s);

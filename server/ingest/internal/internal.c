@@ -135,7 +135,7 @@ static int look_up(void *arg, struct view *v)
     if (err == OK)
         err = view_account(v, to.account, &a);
     if (err != OK)
-        return err == ERR_FORMAT ? ERR_NOT_FOUND : err;
+        return err;
     j->account = to.account;
     memcpy(j->primary, a.address, sizeof(j->primary));
     explicit_bzero(&a, sizeof(a));
@@ -182,7 +182,7 @@ static int deliver(struct internal *i, struct job *j)
         memcpy(j->to, sender, sizeof(j->to));
     if (bounce || err == ERR_NOT_FOUND)
         err = view_run(in->view, look_up, j);
-    if (bounce && err == ERR_DENIED)
+    if (bounce && (err == ERR_DENIED || err == ERR_FORMAT))
         return send_on(i, j, now);
     if (err != OK)
         return err == ERR_FORMAT ? ERR_NOT_FOUND : err;

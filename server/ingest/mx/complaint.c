@@ -22,22 +22,10 @@ static bool takes_complaints(const struct transaction *t)
     return false;
 }
 
-static size_t gather(const struct transaction_mail *m, uint8_t *out)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < m->n && len < ARF_LOOK_MAX; i++) {
-        size_t take = m->pieces[i].iov_len < ARF_LOOK_MAX - len ? m->pieces[i].iov_len : ARF_LOOK_MAX - len;
-        memcpy(out + len, m->pieces[i].iov_base, take);
-        len += take;
-    }
-    return len;
-}
-
 static int read_report(const struct transaction *t, struct arf_report *ret)
 {
     uint8_t *top = secmem_map(ARF_LOOK_MAX);
-    int err = top ? arf_read(slice_of(top, gather(&t->mail, top)), ret) : ERR_MEMORY;
+    int err = top ? arf_read(slice_of(top, transaction_mail_top(&t->mail, top, ARF_LOOK_MAX)), ret) : ERR_MEMORY;
 
     secmem_unmap(top, ARF_LOOK_MAX);
     return err;

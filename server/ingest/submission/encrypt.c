@@ -8,6 +8,7 @@
 
 #include "server/base/event.h"
 #include "server/core/error.h"
+#include "server/ingest/transaction/rcpt.h"
 #include "server/ingest/transaction/wrap.h"
 #include "server/mail/header.h"
 
@@ -64,19 +65,12 @@ void submission_encrypt_reset(struct submission *s)
 
 int submission_encrypt_wanted(struct view *v, uint64_t account, uint8_t *ret)
 {
-    struct schema_key *keys = calloc(PGP_KEYS_MAX, sizeof(*keys));
     struct schema_account a;
-    size_t n = 0;
-    int err = keys ? view_account(v, account, &a) : ERR_MEMORY;
+    int err = transaction_account_approved(v, account, &a);
 
-    if (err == OK)
-        err = view_keys_read(v, account, keys, &n);
-    if (err == OK)
-        err = view_keys_approved(v, &a, keys, n);
     if (err == OK)
         *ret = a.encrypt;
     explicit_bzero(&a, sizeof(a));
-    free(keys);
     return err;
 }
 

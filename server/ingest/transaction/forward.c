@@ -317,22 +317,25 @@ static int seal(struct forwarding *f)
     return err == OK ? hand_over(f) : err == WRAP_LATER ? OK : err == ERR_FULL ? KEPT_MEMORY : err;
 }
 
-/* KEPT: no key is known, and in the clear it may not go. */
+/* KEPT: no key is known, and in the clear it may not go; least of all what its sender had sealed, of which an account
+ * that another one here hands it to has no sealed copy. */
 static int choose(struct forwarding *f)
 {
     const struct item *i = &f->items[f->next];
     const struct transaction_rcpt *r = rcpt_of(f);
+    const bool own_keys = i->how & FORWARD_OWN_KEYS;
+    const bool may_be_clear = f->t->in->config.forward_plaintext && !own_keys && !f->t->rcpts[0].mail;
     struct known *own = NULL;
     bool encrypted = false;
     int err = transaction_wrap_known(f->t->in->view, r->primary, &own);
 
     if (err == OK || err == ERR_NO_KEY)
-        err = i->how & FORWARD_OWN_KEYS ? err : transaction_wrap_known(f->t->in->view, i->to, &f->known);
+        err = own_keys ? err : transaction_wrap_known(f->t->in->view, i->to, &f->known);
     if (err == OK || err == ERR_NO_KEY) {
         const struct known *const all[] = {own, f->known};
         err = transaction_wrap_is_encrypted(f->wrap, all, 2, &encrypted);
     }
-    if (err == OK && i->how & FORWARD_OWN_KEYS) {
+    if (err == OK && own_keys) {
         f->known = own;
         own = NULL;
     }
@@ -342,7 +345,7 @@ static int choose(struct forwarding *f)
     f->form = encrypted ? EVENT_FORWARD_ENCRYPTED : EVENT_FORWARD_CLEAR;
     if (f->known && !encrypted)
         return seal(f);
-    return encrypted || f->t->in->config.forward_plaintext ? hand_over(f) : KEPT;
+    return encrypted || may_be_clear ? hand_over(f) : KEPT;
 }
 
 static int begin(struct forwarding *f)
@@ -449,26 +452,12 @@ struct word {
     bool nobody;   /* it would be here, and is nobody's */
 };
 
-static int read_approved(struct view *v, uint64_t account, struct schema_account *a)
-{
-    struct schema_key *keys = calloc(PGP_KEYS_MAX, sizeof(*keys));
-    size_t n = 0;
-    int err = keys ? view_account(v, account, a) : ERR_MEMORY;
-
-    if (err == OK)
-        err = view_keys_read(v, account, keys, &n);
-    if (err == OK)
-        err = view_keys_approved(v, a, keys, n);
-    free(keys);
-    return err;
-}
-
 static int read_word(void *arg, struct view *v)
 {
     struct word *w = arg;
     struct schema_account a;
     struct schema_address to;
-    int err = read_approved(v, w->r->account, &a);
+    int err = transaction_account_approved(v, w->r->account, &a);
 
     if (err == OK) {
         w->how = a.forward_how;

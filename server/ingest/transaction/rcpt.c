@@ -1,6 +1,7 @@
 /* Recipients (RFC 5321 section 3.3): routing, key and room, in one snapshot. See rcpt.h. */
 #include "server/ingest/transaction/rcpt.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/event.h"
@@ -100,6 +101,20 @@ int transaction_route(struct transaction *t, const char *address, struct transac
         log_event(address_not_approved);
     if (err == OK)
         sealer_keep_seen(t->in->depositor.sealer);
+    return err;
+}
+
+int transaction_account_approved(struct view *v, uint64_t account, struct schema_account *ret)
+{
+    struct schema_key *keys = calloc(PGP_KEYS_MAX, sizeof(*keys));
+    size_t n = 0;
+    int err = keys ? view_account(v, account, ret) : ERR_MEMORY;
+
+    if (err == OK)
+        err = view_keys_read(v, account, keys, &n);
+    if (err == OK)
+        err = view_keys_approved(v, ret, keys, n);
+    free(keys);
     return err;
 }
 

@@ -9,6 +9,9 @@ struct transaction_route {
     char primary[ADDRESS_MAX]; /* of the account */
     bool forwards;             /* its record says that its mail goes on */
 };
+/* In a snapshot: an account, if its keys and its word stand as they were approved. ERR_UNAPPROVED, ERR_MEMORY, and
+ * those of the view. */
+int transaction_account_approved(struct view *v, uint64_t account, struct schema_account *ret);
 /* ERR_NOT_FOUND, ERR_FORMAT: no such user; ERR_DENIED: not a domain of ours; ERR_NO_KEY, ERR_UNAPPROVED, ERR_QUOTA, and
  * those of the view. */
 int transaction_route(struct transaction *t, const char *address, struct transaction_route *ret);

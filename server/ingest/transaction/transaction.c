@@ -87,6 +87,18 @@ int transaction_take_content(struct transaction *t)
     return err;
 }
 
+size_t transaction_mail_top(const struct transaction_mail *m, uint8_t *out, size_t cap)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < m->n && len < cap; i++) {
+        size_t take = m->pieces[i].iov_len < cap - len ? m->pieces[i].iov_len : cap - len;
+        memcpy(out + len, m->pieces[i].iov_base, take);
+        len += take;
+    }
+    return len;
+}
+
 void transaction_name_as(struct transaction *t, uint64_t id)
 {
     t->id = id % BLOB_ID_MAX; /* the queue may keep the message by it */

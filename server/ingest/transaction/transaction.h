@@ -127,6 +127,8 @@ const struct transaction_refusal *transaction_refuse(struct transaction *t, cons
                                                      int err);
 /* Hashes the content and makes pieces of it. */
 int transaction_take_content(struct transaction *t);
+/* The first octets of a mail in one piece, at most cap; returns how many. */
+size_t transaction_mail_top(const struct transaction_mail *m, uint8_t *out, size_t cap);
 /* The pieces again: head, which must live as long, in place of the first octets of the content. */
 int transaction_behead(struct transaction *t, struct slice head, size_t octets);
 void transaction_name_as(struct transaction *t, uint64_t id);

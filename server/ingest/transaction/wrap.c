@@ -98,18 +98,13 @@ static int charge(struct wrap *w, uint64_t octets)
 /* The message's first octets, in one piece. */
 static int read_header(struct wrap *w)
 {
-    const struct transaction_mail *m = w->m;
-    size_t len = 0;
+    size_t len;
 
     w->head = secmem_map(HEAD_MAX);
     w->fields = malloc(HEADER_FIELDS_MAX * sizeof(*w->fields));
     if (!w->head || !w->fields)
         return ERR_MEMORY;
-    for (size_t i = 0; i < m->n && len < HEAD_MAX; i++) {
-        size_t take = m->pieces[i].iov_len < HEAD_MAX - len ? m->pieces[i].iov_len : HEAD_MAX - len;
-        memcpy(w->head + len, m->pieces[i].iov_base, take);
-        len += take;
-    }
+    len = transaction_mail_top(w->m, w->head, HEAD_MAX);
     return header_parse(w->head, len, w->fields, HEADER_FIELDS_MAX, &w->header);
 }
 
@@ -157,20 +152,15 @@ static size_t all_keys(const struct known *const *known, size_t nknown, struct p
 static int look_at(const struct wrap *w, const struct known *const *known, size_t n, uint8_t *whole, uint8_t *packets,
                    bool *ret_is)
 {
-    const struct transaction_mail *m = w->m;
-    const size_t nkeys = all_keys(known, n, NULL), len = (size_t)m->len;
+    const size_t nkeys = all_keys(known, n, NULL), len = (size_t)w->m->len;
     struct pgp_key_ref *refs = calloc(nkeys + 1, sizeof(*refs));
     struct pgp_check_result check;
     struct pgp_found found;
     const char *why;
-    size_t at = 0;
 
     if (!refs)
         return ERR_MEMORY;
-    for (size_t i = 0; i < m->n; i++) {
-        memcpy(whole + at, m->pieces[i].iov_base, m->pieces[i].iov_len);
-        at += m->pieces[i].iov_len;
-    }
+    transaction_mail_top(w->m, whole, len);
     all_keys(known, n, refs);
     *ret_is = pgp_find_message(whole, len, packets, len, &found) == OK &&
               pgp_check_message(packets, found.len, refs, nkeys, PGP_CHECK_FOREIGN_WILDCARD, &check, &why) == OK;

@@ -314,11 +314,55 @@ static void no_certificates(void **state)
     free(many);
 }
 
+/* The longest label, and not an octet more than is said. */
+static void armor_fits(void **state)
+{
+    static const char label[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    static const uint8_t data[48] = {1};
+    enum { FRAME = 112, LINE = 65 };
+    uint8_t back[sizeof(data)];
+    size_t len = 0, n = 0, begin, end;
+    for (size_t lines = 0; lines < 2; lines++) {
+        const size_t cap = FRAME + lines * LINE;
+        for (size_t less = 0; less < 4; less++) {
+            char *out = malloc(cap - less);
+            int err = pgp_armor_encode(data, lines * sizeof(data), label, true, out, cap - less, &len);
+            assert_int_equal(err, less ? ERR_LIMIT : OK);
+            if (!err && lines) {
+                assert_int_equal(len, cap - 1);
+                assert_int_equal(pgp_armor_decode((uint8_t *)out, len, label, back, sizeof(back), &n, &begin, &end),
+                                 OK);
+                assert_int_equal(n, sizeof(data));
+                assert_memory_equal(back, data, n);
+            }
+            free(out);
+        }
+    }
+}
+
+/* GnuPG 2.2 ends the armour at a "=" alone. Keys of version 6 may have none that is not padding. */
+static void armor_ends(void **state)
+{
+    static const uint8_t data[99];
+    char out[512];
+    size_t len;
+    (void)state;
+    for (size_t n = 1; n < sizeof(data); n++)
+        for (int checksum = 0; checksum < 2; checksum++) {
+            assert_int_equal(pgp_armor_encode(data, n, "SIGNATURE", checksum, out, sizeof(out), &len), OK);
+            assert_int_equal(strchr(out, '=') != NULL, checksum || n % 3);
+        }
+    static const uint8_t word[] = "123456789";
+    assert_int_equal(pgp_armor_encode(word, 9, "SIGNATURE", true, out, sizeof(out), &len), OK);
+    assert_non_null(strstr(out, "\n=Ic8C\n-----END")); /* 0x21cf02, the check value of CRC-24/OPENPGP */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc_sample), cmocka_unit_test(gpg_agrees),      cmocka_unit_test(preferences),
-        cmocka_unit_test(signed_at),  cmocka_unit_test(no_certificates),
+        cmocka_unit_test(signed_at),  cmocka_unit_test(no_certificates), cmocka_unit_test(armor_fits),
+        cmocka_unit_test(armor_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,23 +13,12 @@
 #include "crypto/pgp_packet.h"
 #include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
+#include "tests/support/keyring_file.h"
 
 struct one {
     const uint8_t *data;
     size_t len, primary_len;
 };
-
-static uint8_t *read_whole(const char *path, size_t *ret_len)
-{
-    FILE *f = fopen(path, "rb");
-    size_t cap = 64 << 20;
-    uint8_t *data = f ? malloc(cap) : NULL;
-    if (!data)
-        exit(2);
-    *ret_len = fread(data, 1, cap, f);
-    fclose(f);
-    return data;
-}
 
 /* The certificate at *pos: from one primary key to the next. */
 static bool next_certificate(const uint8_t *data, size_t len, size_t *pos, struct one *ret)
@@ -92,7 +81,7 @@ int main(int argc, char **argv)
     struct one o;
     if (argc < 5 || !mkdtemp(dir))
         return 2;
-    uint8_t *data = read_whole(argv[1], &len);
+    uint8_t *data = keyring_read(argv[1], &len);
     uint64_t now = strtoull(argv[2], NULL, 10);
     size_t part = strtoul(argv[3], NULL, 10), parts = strtoul(argv[4], NULL, 10);
     signal(SIGPIPE, SIG_IGN);

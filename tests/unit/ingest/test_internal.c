@@ -5,6 +5,7 @@
 
 #include "server/base/ask.h"
 #include "server/ingest/internal/internal.h"
+#include "server/mailauth/srs.h"
 #include "server/proto/smtp.h"
 #include "server/queue/enqueue.h"
 #include "server/queue/internal.h"
@@ -266,6 +267,32 @@ static void test_queued_once(void **state)
     in.enqueuer = NULL;
 }
 
+/* A bounce of mail that was forwarded goes on to whoever sent it, also to an address that nobody here could have: its
+ * local part is longer in its one spelling than it may be. */
+static void test_bounce_goes_on(void **state)
+{
+    static const char *const senders[] = {"sender@there.example", "\u0958\u0958\u0958\u0958\u0958\u0958\u0958"
+                                                                  "\u0958\u0958\u0958\u0958\u0958\u0958@a.b"};
+    const struct record_part part = {"srs", 3};
+    uint8_t srs_key[SRS_KEY_SIZE];
+    char path[ADDRESS_MAX];
+
+    in.enqueuer = enqueuer_create(b.loop, view, in.depositor.vault, record_keys_queue_public(b.keys));
+    assert_non_null(in.enqueuer);
+    record_subkey(b.keys, RECORD_QUEUE, 0, &part, 1, srs_key);
+    for (uint8_t i = 0; i < 2; i++) {
+        assert_int_equal(srs_make(srs_key, "example.org", senders[i], (uint64_t)time(NULL), path), OK);
+        assert_int_equal(deliver((uint8_t)(10 + i), path), OK);
+        assert_int_equal(queue_now().messages, i + 1);
+    }
+    assert_string_equal(queue_now().r.to, senders[1]);
+    path[6] = path[6] == 'A' ? 'B' : 'A';
+    assert_int_equal(deliver(12, path), ERR_NOT_FOUND);
+    assert_int_equal(queue_now().messages, 2);
+    enqueuer_destroy(in.enqueuer);
+    in.enqueuer = NULL;
+}
+
 static void raw(uint32_t type, const void *payload, size_t len, int fd, unsigned nfds)
 {
     int pair[2];
@@ -305,8 +332,8 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_delivered_once), TEST(test_refused), TEST(test_many_at_once), TEST(test_queued_once),
-        TEST(test_asked_again),    TEST(test_stall),   TEST(test_hostile),
+        TEST(test_delivered_once), TEST(test_refused),     TEST(test_many_at_once), TEST(test_queued_once),
+        TEST(test_bounce_goes_on), TEST(test_asked_again), TEST(test_stall),        TEST(test_hostile),
     };
     int err = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -157,9 +157,9 @@ int dkim_keys_sign(struct dkim_keys *k, const struct iovec *mail, size_t n, uint
     return is_ours_to_sign ? buf_puts(fields, "DKIM-Signature: x\r\n") : OK;
 }
 
-int dkim_keys_domain(struct dkim_keys *k, const char *wish, uint64_t now, char ret_domain[DOMAIN_CAP])
+int dkim_keys_domain(struct dkim_keys *k, const char *name, uint64_t now, char ret_domain[DOMAIN_CAP])
 {
-    snprintf(ret_domain, DOMAIN_CAP, "%s", wish);
+    snprintf(ret_domain, DOMAIN_CAP, "%s", name);
     return OK;
 }
 

@@ -16,12 +16,13 @@
 enum { DAY = 86400, MANY = 10000 };
 
 static struct tallies *tallies;
-static uint64_t lost, clock_now;
+static uint64_t lost, clock_now, tick; /* tick: with each look at the clock */
 static unsigned changes;
 
 static uint64_t now(void)
 {
-    return clock_now;
+    clock_now += tick;
+    return clock_now - tick;
 }
 
 static void on_change(void *arg)
@@ -42,7 +43,7 @@ static int up(void **state)
 {
     tally_store_up();
     clock_now = 20000 * (uint64_t)DAY + 5000;
-    lost = changes = 0;
+    lost = changes = tick = 0;
     tallies = begin();
     return 0;
 }
@@ -237,6 +238,21 @@ static void a_lost_answer_counts_nothing_twice(void **state)
     assert_int_equal(t.policies[0].good, 2);
 }
 
+/* A second passes while a session is added. */
+static void a_period_begins_when_all_others_do(void **state)
+{
+    struct tls_tally t = {.begin = 1000, .end = 1010, .domain = "d.example"};
+    uint8_t seen[QUEUE_SEEN_SIZE];
+
+    tallies_limit(tallies, 10);
+    clock_now = 1009;
+    tick = 1;
+    tallies_add(tallies, "d.example", &good);
+    write_all(tallies);
+    assert_int_equal(view_tls_tally(NULL, &t, seen), OK);
+    assert_int_equal(t.policies[0].good, 1);
+}
+
 static void what_the_vault_has_no_room_for_is_counted(void **state)
 {
     answer_with = ERR_FULL;
@@ -300,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(several_processes_add, up, down),
         cmocka_unit_test_setup_teardown(a_death_takes_the_last_minute, up, down),
         cmocka_unit_test_setup_teardown(a_lost_answer_counts_nothing_twice, up, down),
+        cmocka_unit_test_setup_teardown(a_period_begins_when_all_others_do, up, down),
         cmocka_unit_test_setup_teardown(what_the_vault_has_no_room_for_is_counted, up, down),
         cmocka_unit_test_setup_teardown(damage_is_written_over, up, down),
         cmocka_unit_test_setup_teardown(ten_thousand_domains_in_a_day, up, down),

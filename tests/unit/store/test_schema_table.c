@@ -114,38 +114,21 @@ static int put_recipient(struct engine_txn *t, const char *name)
     return err ? err : put_sealed(t, key_u64_u32(&kb, 'T', 7, 1), sealed, len);
 }
 
-static int put_suppressed(struct engine_txn *t, const char *name)
-{
-    struct schema_keybuf kb;
-    struct suppressed v = {.since = 1, .until = 2};
-    uint8_t sealed[SUPPRESSED_RECORD_MAX], hash[RECORD_HASH_SIZE];
-    size_t len;
-    strcpy(v.address, name);
-    int err = suppression_seal(records_keys, &v, hash, sealed, &len);
-    return err ? err : put_sealed(t, key_hash(&kb, 'S', hash), sealed, len);
-}
-
-static int put_policy(struct engine_txn *t, const char *name)
-{
-    struct schema_keybuf kb;
-    struct sts_policy v = {.fetched = 1, .expires = 2};
-    uint8_t sealed[STS_POLICY_RECORD_MAX], hash[RECORD_HASH_SIZE];
-    size_t len;
-    strcpy(v.domain, name);
-    int err = sts_policy_seal(records_keys, &v, hash, sealed, &len);
-    return err ? err : put_sealed(t, key_hash(&kb, 'p', hash), sealed, len);
-}
-
-static int put_tally(struct engine_txn *t, const char *name)
-{
-    struct schema_keybuf kb;
-    struct tls_tally v = {.begin = 1, .end = 2};
-    uint8_t sealed[TLS_TALLY_RECORD_MAX], hash[RECORD_HASH_SIZE];
-    size_t len;
-    strcpy(v.domain, name);
-    int err = tls_tally_seal(records_keys, &v, hash, sealed, &len);
-    return err ? err : put_sealed(t, key_hash(&kb, 't', hash), sealed, len);
-}
+/* One of the queue's that stands by the hash of a name; behind name_field: its other fields. */
+#define PUT_BY_HASH(function, type, seal, cap, letter, name_field, ...)             \
+    static int function(struct engine_txn *t, const char *name)                     \
+    {                                                                               \
+        struct schema_keybuf kb;                                                    \
+        struct type v = {__VA_ARGS__};                                              \
+        uint8_t sealed[cap], hash[RECORD_HASH_SIZE];                                \
+        size_t len;                                                                 \
+        strcpy(v.name_field, name);                                                 \
+        int err = seal(records_keys, &v, hash, sealed, &len);                       \
+        return err ? err : put_sealed(t, key_hash(&kb, letter, hash), sealed, len); \
+    }
+PUT_BY_HASH(put_suppressed, suppressed, suppression_seal, SUPPRESSED_RECORD_MAX, 'S', address, .since = 1, .until = 2)
+PUT_BY_HASH(put_policy, sts_policy, sts_policy_seal, STS_POLICY_RECORD_MAX, 'p', domain, .fetched = 1, .expires = 2)
+PUT_BY_HASH(put_tally, tls_tally, tls_tally_seal, TLS_TALLY_RECORD_MAX, 't', domain, .begin = 1, .end = 2)
 
 static int put_published(struct engine_txn *t, const char *name)
 {

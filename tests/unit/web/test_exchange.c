@@ -55,6 +55,11 @@ static void later(void *service, struct http_exchange *x, const struct http_requ
 
 static const struct http_route rows[] = {
     {.methods = HTTP_POST, .pattern = "/echo", .body_max = 100000, .flags = HTTP_CLEAR_TOO, .handle = echo},
+    {.methods = HTTP_POST,
+     .pattern = "/unused",
+     .body_max = 100000,
+     .flags = HTTP_CLEAR_TOO | HTTP_BODY_UNUSED,
+     .handle = echo},
     {.methods = HTTP_GET, .pattern = "/later", .flags = HTTP_CLEAR_TOO | HTTP_ANY_ORIGIN, .handle = later},
 };
 
@@ -178,7 +183,7 @@ static int up(void **state)
                                                        .end = web_conn_end_place,
                                                        .changed = on_changed});
     limit(1 << 20);
-    web.tables[web.ntables++] = (struct http_routes){rows, 2, NULL};
+    web.tables[web.ntables++] = (struct http_routes){rows, sizeof(rows) / sizeof(*rows), NULL};
     web.conn_ends = exchange_conn_ends;
     web.not_found = not_found;
     assert_int_equal(web_conn_watch(&web), OK);
@@ -252,6 +257,24 @@ static void a_body_without_room_is_refused(void **state)
     hear("HTTP/1.1 503");
     assert_int_equal(handled, 0);
     assert_int_equal(budget_taken(web.places), 0);
+}
+
+static void a_body_that_nobody_wants_takes_no_room(void **state)
+{
+    static char body[60001];
+
+    limit(30000);
+    memset(body, 'b', sizeof(body) - 1);
+    say("POST /unused HTTP/1.1\r\n" HOST "Content-Length: 60000\r\n\r\n");
+    say(body);
+    hear("\r\n\r\n");
+    assert_non_null(strstr(heard, "HTTP/1.1 200"));
+    assert_non_null(strstr(heard, "Content-Length: 0\r\n")); /* what echo was given */
+    assert_int_equal(handled, 1);
+    assert_int_equal(budget_taken(web.places), 0);
+    forget();
+    say("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nkept"); /* the connection goes on */
+    hear("\r\n\r\nkept");
 }
 
 static void a_body_that_is_cut_off_leaves_nothing(void **state)
@@ -335,6 +358,7 @@ int main(void)
         T(a_body_is_asked_for),
         T(too_large_a_body_is_refused_before_it_comes),
         T(a_body_without_room_is_refused),
+        T(a_body_that_nobody_wants_takes_no_room),
         T(a_body_that_is_cut_off_leaves_nothing),
         T(an_answer_comes_later),
         T(a_client_that_leaves_is_told_of),
