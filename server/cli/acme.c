@@ -40,7 +40,8 @@ static void add_name(struct names *l, const char *name)
 
 static int add_domain(void *arg, const char *domain)
 {
-    static const char *const before[] = {"", "mta-sts.", "openpgpkey.", "autoconfig."};
+    static const char *const before[] = {
+        "", "mta-sts.", "openpgpkey.", "autoconfig.", "autodiscover.", "ua-auto-config."};
     char name[300];
     for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
         snprintf(name, sizeof(name), "%s%s", before[i], domain);

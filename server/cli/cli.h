@@ -56,6 +56,7 @@ enum cli_option {
     OPT_NOW,
     OPT_SERVER,
     OPT_EXCHANGE_KEY,
+    OPT_FORM,
     OPTIONS
 };
 
@@ -223,6 +224,7 @@ int command_domain_add(struct cli *c);
 int command_domain_list(struct cli *c);
 int command_domain_remove(struct cli *c);
 int command_domain_dns(struct cli *c);
+int command_client_config(struct cli *c);
 int command_dkim_list(struct cli *c);
 int command_dkim_show(struct cli *c);
 int command_dkim_rotate(struct cli *c);

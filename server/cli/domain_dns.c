@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/autoconfig/autoconfig.h"
 #include "server/cli/dkim.h"
 #include "server/core/error.h"
 #include "server/doctor/zone.h"
@@ -71,6 +72,17 @@ static void print_sts(const struct zone *z)
     print_record(z, ZONE_STS_HOST, "\n");
 }
 
+static void print_clients(const struct zone *z)
+{
+    if (!z->pacc_digest)
+        return;
+    printf("; And by these, with the address alone: Thunderbird and many others, Outlook, and newer ones. Each of the\n"
+           "; names needs a certificate (letterlock acme run). The digest is that of the settings as they stand:\n"
+           "; publish it again when the server's name or a port has changed.\n");
+    for (enum zone_record r = ZONE_AUTOCONFIG; r <= ZONE_PACC; r++)
+        print_record(z, r, r == ZONE_PACC ? "\n" : "");
+}
+
 static void print_rest(const struct zone *z)
 {
     printf(
@@ -90,6 +102,7 @@ static void print_rest(const struct zone *z)
     print_record(z, ZONE_SUBMISSIONS, "");
     print_record(z, ZONE_IMAPS, "");
     print_record(z, ZONE_IMAP, "\n");
+    print_clients(z);
 }
 
 /* ---- of the server's own name ---- */
@@ -186,11 +199,15 @@ int command_domain_dns(struct cli *c)
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    char id[MTA_STS_ID_MAX + 1];
+    char id[MTA_STS_ID_MAX + 1], digest[AUTOCONFIG_DIGEST_CAP];
+    struct autoconfig settings = {.domain = domain};
+    autoconfig_take(&settings, &i.config);
+    autoconfig_pacc_digest(&settings, digest);
     struct printing p = {{.domain = domain,
                           .host = i.config.domain,
                           .smarthost = i.config.smarthost,
-                          .sts_id = served_policy(&i.config, id)},
+                          .sts_id = served_policy(&i.config, id),
+                          .pacc_digest = i.config.https ? digest : NULL},
                          false};
     rc = print_zone(c, &i, &p);
     instance_close(&i);

@@ -120,7 +120,11 @@ static const struct command commands[] = {
      "Stop accepting mail for a domain (it must have no addresses), and erase its keys."},
     {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0,
      "Print the DNS records that the domain needs, as a zone file has them, and why: MX, SPF, DKIM, DMARC,\n"
-     "reports on TLS, WKD, SRV, and of the server's own name TLSA and CAA."},
+     "reports on TLS, WKD, settings of mail clients, and of the server's own name TLSA and CAA."},
+    {"client-config", NULL, command_client_config, "ADDRESS [--form FORM]", 1, 1, BIT(OPT_FORM),
+     "Print the settings that a mail client needs for ADDRESS, which most find by themselves from the server. FORM:\n"
+     "text (the default), autoconfig (Thunderbird's and others'), autodiscover (Outlook's), mobileconfig (a profile\n"
+     "that Apple's devices install), pacc (a newer one, of the whole domain)."},
     {"dkim", "list", command_dkim_list, "[DOMAIN] [--json]", 0, 1, BIT(OPT_JSON),
      "List the keys that sign mail from this server's domains (DKIM), and until when each does."},
     {"dkim", "show", command_dkim_show, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),
@@ -163,8 +167,8 @@ static const struct command commands[] = {
     {"acme", "run", command_acme_run, "[NAME...] [--server URL] [--now] [--exchange-key]", 0, CLI_ARGS_MAX,
      BIT(OPT_SERVER) | BIT(OPT_NOW) | BIT(OPT_EXCHANGE_KEY),
      "Get and renew certificates from an ACME server, by uacme, and reload: for the server's own name, and for each\n"
-     "domain and its mta-sts., openpgpkey. and autoconfig. names that lead here; or for each NAME. One is due when a\n"
-     "third of its life is left. The server has to run, and to serve HTTP. Keys are kept.\n"
+     "domain and its names that lead here (mta-sts., openpgpkey., autoconfig. and so on); or for each NAME. One is\n"
+     "due when a third of its life is left. The server has to run, and to serve HTTP. Keys are kept.\n"
      "--server: its directory (default: Let's Encrypt's). --now: due or not.\n"
      "--exchange-key: make the next key. Where DNS names the former one (TLSA), the next one's record is printed; the\n"
      "same command takes the key once DNS has that, and nobody can know the answer without it any more."},
@@ -240,6 +244,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"now", no_argument, NULL, OPT_NOW},
                                              {"server", required_argument, NULL, OPT_SERVER},
                                              {"exchange-key", no_argument, NULL, OPT_EXCHANGE_KEY},
+                                             {"form", required_argument, NULL, OPT_FORM},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

@@ -46,7 +46,7 @@ static void sts(const struct zone *z, char *out)
     snprintf(out, DATA_CAP, "\"v=STSv1; id=%s\"", z->sts_id ? z->sts_id : "1");
 }
 
-static void sts_host(const struct zone *z, char *out)
+static void host(const struct zone *z, char *out)
 {
     snprintf(out, DATA_CAP, "%s.", z->host);
 }
@@ -59,6 +59,16 @@ static void submissions(const struct zone *z, char *out)
 static void imaps(const struct zone *z, char *out)
 {
     snprintf(out, DATA_CAP, "0 1 993 %s.", z->host);
+}
+
+static void autodiscover(const struct zone *z, char *out)
+{
+    snprintf(out, DATA_CAP, "0 0 443 %s.", z->host);
+}
+
+static void pacc(const struct zone *z, char *out)
+{
+    snprintf(out, DATA_CAP, "\"v=UAAC1; a=sha256; d=%s\"", z->pacc_digest ? z->pacc_digest : "");
 }
 
 static void tlsa(const struct zone *z, char *out)
@@ -88,10 +98,15 @@ static const struct row {
     [ZONE_DMARC] = {"_dmarc.", false, "TXT", "\"v=DMARC1; p=quarantine\"", NULL},
     [ZONE_TLS_REPORTS] = {"_smtp._tls.", false, "TXT", NULL, reports},
     [ZONE_STS] = {"_mta-sts.", false, "TXT", NULL, sts},
-    [ZONE_STS_HOST] = {"mta-sts.", false, "CNAME", NULL, sts_host},
+    [ZONE_STS_HOST] = {"mta-sts.", false, "CNAME", NULL, host},
     [ZONE_SUBMISSIONS] = {"_submissions._tcp.", false, "SRV", NULL, submissions},
     [ZONE_IMAPS] = {"_imaps._tcp.", false, "SRV", NULL, imaps},
     [ZONE_IMAP] = {"_imap._tcp.", false, "SRV", "0 0 0 .", NULL},
+    [ZONE_AUTOCONFIG] = {"autoconfig.", false, "CNAME", NULL, host},
+    [ZONE_AUTODISCOVER] = {"autodiscover.", false, "CNAME", NULL, host},
+    [ZONE_AUTODISCOVER_SRV] = {"_autodiscover._tcp.", false, "SRV", NULL, autodiscover},
+    [ZONE_PACC_HOST] = {"ua-auto-config.", false, "CNAME", NULL, host},
+    [ZONE_PACC] = {"_ua-auto-config.", false, "TXT", NULL, pacc},
     [ZONE_HOST_SPF] = {"", true, "TXT", "\"v=spf1 a -all\"", NULL},
     [ZONE_TLSA] = {"_25._tcp.", true, "TLSA", NULL, tlsa},
     [ZONE_CAA] = {"", true, "CAA", NULL, caa},

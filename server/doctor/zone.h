@@ -12,6 +12,7 @@
 struct zone {
     const char *domain, *host, *smarthost; /* the server's own name; "" for none */
     const char *sts_id;                    /* of the MTA-STS policy that is served; NULL: none is */
+    const char *pacc_digest;               /* of the settings for mail clients that are served; NULL: none are */
     bool has_chain;                        /* of the certificate in use: */
     uint8_t key_sha256[32];
     char issuer[CHAIN_ISSUER_CAP];
@@ -28,6 +29,11 @@ enum zone_record {
     ZONE_SUBMISSIONS,
     ZONE_IMAPS,
     ZONE_IMAP,
+    ZONE_AUTOCONFIG,
+    ZONE_AUTODISCOVER,
+    ZONE_AUTODISCOVER_SRV,
+    ZONE_PACC_HOST,
+    ZONE_PACC,
     ZONE_HOST_SPF,
     ZONE_TLSA,
     ZONE_CAA,

@@ -31,7 +31,7 @@ static int ask_hosted(void *arg, struct view *v)
     return view_domain_known(v, h->domain);
 }
 
-static bool is_hosted(struct site *s, const char *domain)
+bool site_is_hosted(struct site *s, const char *domain)
 {
     struct hosted h = {domain};
 
@@ -46,19 +46,22 @@ static const char *below(const char *host, const char *label)
     return strncmp(host, label, n) == 0 && host[n] == '.' ? host + n + 1 : NULL;
 }
 
-bool site_is_ours(struct site *s, const char *host)
+const char *site_domain(struct site *s, const char *host)
 {
-    static const char *const labels[] = {"mta-sts", "openpgpkey", "autoconfig"};
+    static const char *const labels[] = {"mta-sts", "openpgpkey", "autoconfig", "autodiscover", "ua-auto-config"};
 
-    if (strcasecmp(host, s->web->config.domain) == 0 || is_hosted(s, host))
-        return true;
     for (size_t i = 0; i < sizeof(labels) / sizeof(*labels); i++) {
         const char *domain = below(host, labels[i]);
 
-        if (domain)
-            return is_hosted(s, domain);
+        if (domain && site_is_hosted(s, domain))
+            return domain;
     }
-    return false;
+    return site_is_hosted(s, host) ? host : NULL;
+}
+
+bool site_is_ours(struct site *s, const char *host)
+{
+    return strcasecmp(host, s->web->config.domain) == 0 || site_domain(s, host);
 }
 
 void site_redirect(struct site *s, struct http_exchange *x, const struct http_request *r)
@@ -82,7 +85,7 @@ static void give_policy(void *arg, struct http_exchange *x, const struct http_re
     struct site *s = arg;
     const char *domain = below(r->host, "mta-sts");
 
-    if (!domain || !is_hosted(s, domain)) {
+    if (!domain || !site_is_hosted(s, domain)) {
         s->web->not_found(s->web, x, r);
         return;
     }

@@ -3,7 +3,7 @@
  *   httpd        the library's two daemons, in the clear and with TLS
  *   conn         a connection from its first octet to its last
  *   exchange     a request from its head to the end of its answer
- *   site, pages  rows of the role's own
+ *   site, settings, pages  rows of the role's own
  *   web_main     the role, which tells those below whom to call */
 #ifndef WEB_WEB_H
 #define WEB_WEB_H
@@ -123,10 +123,16 @@ void site_destroy(struct site *s);                   /* NULL is allowed */
 void site_reload(struct site *s);
 void site_challenges(struct site *s, const struct challenges *c);
 struct http_routes site_routes(struct site *s);
-/* Whether it is a name of ours: the server's, a hosted domain, or mta-sts, openpgpkey or autoconfig below one. */
-bool site_is_ours(struct site *s, const char *host);
+bool site_is_hosted(struct site *s, const char *domain);
+/* The hosted domain that the host's name stands for, itself or as mta-sts, openpgpkey, autoconfig, autodiscover or
+ * ua-auto-config below it: in host, or NULL. */
+const char *site_domain(struct site *s, const char *host);
+bool site_is_ours(struct site *s, const char *host); /* the server's own, or one of those */
 /* To the same place over TLS; 404 for names that are not ours. */
 void site_redirect(struct site *s, struct http_exchange *x, const struct http_request *r);
+
+/* settings.c */
+struct http_routes settings_routes(struct web *web);
 
 /* pages.c */
 int pages_create(struct web *web, struct pages **ret); /* ERR_MEMORY */

@@ -38,6 +38,7 @@ static int make_rows(struct web *web)
     if (err != OK)
         return err;
     web->tables[web->ntables++] = site_routes(web->site);
+    web->tables[web->ntables++] = settings_routes(web);
     web->tables[web->ntables++] = keyserver_routes(web->keyserver);
     web->tables[web->ntables++] = pages_routes(web->pages);
     return OK;

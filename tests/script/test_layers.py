@@ -45,6 +45,7 @@ def test_arrows_run_downwards():
     assert outside("server/format", "server/mail/", "crypto/", "server/core/") == []
     assert outside("server/proto", "server/mail/", "server/core/") == [], "engines do no input or output"
     assert outside("server/http", "server/core/") == [], "knows neither the store nor the library that speaks HTTP"
+    assert outside("server/autoconfig", "server/base/", "server/core/") == [], "settings, and nobody's account"
     assert outside("server/keys", "store/", "crypto/", "server/gpg/gpg.h", "server/core/") == [], "prints nothing"
     assert outside("server/dns", "server/base/", "server/core/") == [], "asks for names, and needs nothing else"
     assert outside("server/resolver", "server/dns/", "server/base/", "server/core/") == [], "no store, no keys, no mail"

@@ -30,7 +30,8 @@ PREFIXES = {
     "server/fetch/libfetch.a": ("fetch_",),
     "server/fetcher/libfetcher.a": ("fetcher_", "desk_", "guard_", "web_"),
     "server/web/libweb.a": (
-        "web_", "httpd_", "exchange_", "reply_", "site_", "pages_", "shown_", "head_", "bundle_"),
+        "web_", "httpd_", "exchange_", "reply_", "site_", "settings_", "pages_", "shown_", "head_", "bundle_"),
+    "server/autoconfig/libautoconfig.a": ("autoconfig_",),
     "server/keys/libkeys.a": ("keys_", "known_"),
     "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),
 }
