@@ -44,7 +44,7 @@ static struct spf_walk walk(struct doctor *d, const char *domain, const struct d
 
 static void say_spf_fault(struct doctor *d, const struct spf_walk *w, enum zone_record want)
 {
-    if (w->result == SPF_NO_RECORD)
+    if (w->result == AUTH_NONE)
         doctor_say_record(d, DOCTOR_FAIL, want, "publish it: the largest receivers refuse mail without it",
                           "%s has no SPF record", want == ZONE_HOST_SPF ? d->f->config->domain : d->f->domain);
     else
@@ -80,18 +80,18 @@ static void say_spf_result(struct doctor *d, const struct doctor_address *own, c
 {
     const char *of = want == ZONE_HOST_SPF ? d->f->config->domain : d->f->domain;
 
-    if (w->result == SPF_PASS)
+    if (w->result == AUTH_PASS)
         doctor_say(d, DOCTOR_OK, "", "", "the SPF record of %s lets %s send", of, own->text);
     else
         doctor_say_record(d, DOCTOR_FAIL, want, "add this server (mx, a, or ip4: and ip6: with its addresses)",
-                          "the SPF record of %s does not let %s send: %s", of, own->text, spf_result_name(w->result));
+                          "the SPF record of %s does not let %s send: %s", of, own->text, auth_result_name(w->result));
 }
 
 void doctor_check_spf(struct doctor *d)
 {
     struct spf_walk w = walk(d, d->f->domain, NULL);
 
-    if (w.result == SPF_TEMPERROR || w.result == SPF_PERMERROR || w.result == SPF_NO_RECORD) {
+    if (w.result == AUTH_TEMPERROR || w.result == AUTH_PERMERROR || w.result == AUTH_NONE) {
         if (doctor_ask_or_say(d, DNS_TXT, d->f->domain))
             say_spf_fault(d, &w, ZONE_SPF);
         return;
@@ -112,12 +112,12 @@ void doctor_check_spf_host(struct doctor *d)
 {
     for (size_t i = 0; i < d->nown; i++) {
         struct spf_walk w = walk(d, d->f->config->domain, &d->own[i]);
-        if (w.result == SPF_NO_RECORD) {
+        if (w.result == AUTH_NONE) {
             doctor_say_record(d, DOCTOR_WARN, ZONE_HOST_SPF, "publish it",
                               "%s has no SPF record: bounces have no other name", d->f->config->domain);
             return;
         }
-        if (w.result == SPF_TEMPERROR || w.result == SPF_PERMERROR) {
+        if (w.result == AUTH_TEMPERROR || w.result == AUTH_PERMERROR) {
             say_spf_fault(d, &w, ZONE_HOST_SPF);
             return;
         }

@@ -3,23 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "server/core/error.h"
 
 enum { LOOKUPS_STOP = 40 /* more is of no interest, and records may include each other */ };
 
-const char *spf_result_name(enum spf_result r)
-{
-    static const char *const names[] = {
-        [SPF_NO_RECORD] = "none",    [SPF_NEUTRAL] = "neutral",     [SPF_PASS] = "pass",          [SPF_FAIL] = "fail",
-        [SPF_SOFTFAIL] = "softfail", [SPF_TEMPERROR] = "temperror", [SPF_PERMERROR] = "permerror"};
-
-    return names[r];
-}
-
-static enum spf_result fault(struct spf_walk *w, enum spf_result r, const char *what, const char *domain,
-                             struct slice term)
+static enum auth_result fault(struct spf_walk *w, enum auth_result r, const char *what, const char *domain,
+                              struct slice term)
 {
     if (!w->fault) {
         w->fault = what;
@@ -35,19 +25,12 @@ struct place {
     struct spf_walk *w;
     const char *domain; /* whose record it is */
     const struct spf_term *t;
-    enum spf_result error; /* SPF_TEMPERROR, SPF_PERMERROR; 0: none */
+    enum auth_result error; /* AUTH_TEMPERROR, AUTH_PERMERROR; 0: none */
 };
 
 static bool in_network(const struct spf_walk *w, const uint8_t *network, bool six, unsigned bits)
 {
-    const uint8_t *a = w->macros.address;
-
-    if (w->macros.six != six)
-        return false;
-    for (unsigned i = 0; i < bits; i++)
-        if ((a[i / 8] ^ network[i / 8]) & 0x80 >> i % 8)
-            return false;
-    return true;
+    return w->macros.six == six && spf_in_network(w->macros.address, network, bits);
 }
 
 static const struct dns_answer *ask(struct place *p, enum dns_type type, const char *name)
@@ -57,7 +40,7 @@ static const struct dns_answer *ask(struct place *p, enum dns_type type, const c
 
     /* Section 5: what is no name, or is not there, has no records. */
     if (!a && err != ERR_FORMAT)
-        p->error = fault(p->w, SPF_TEMPERROR, "a name does not resolve now", name, p->t->text);
+        p->error = fault(p->w, AUTH_TEMPERROR, "a name does not resolve now", name, p->t->text);
     return a;
 }
 
@@ -96,7 +79,7 @@ static bool match_mx(struct place *p, const char *target)
 
     count_void(p, p->error || (a && a->n));
     if (a && a->n > SPF_HOSTS_MAX) /* section 4.6.4 */
-        p->error = fault(p->w, SPF_PERMERROR, "mx finds more than ten names", target, p->t->text);
+        p->error = fault(p->w, AUTH_PERMERROR, "mx finds more than ten names", target, p->t->text);
     for (uint32_t i = 0; a && i < a->n && i < SPF_HOSTS_MAX; i++)
         if (*a->v[i].name)
             match |= one_of_host(p, a->v[i].name, &any);
@@ -110,13 +93,6 @@ static bool match_exists(struct place *p, const char *target)
     return a && a->n;
 }
 
-static bool is_below(const char *name, const char *domain)
-{
-    size_t n = strlen(name), d = strlen(domain);
-
-    return n >= d && strcasecmp(name + n - d, domain) == 0 && (n == d || name[n - d - 1] == '.');
-}
-
 /* Section 5.5, which says: do not use it. */
 static bool match_ptr(struct place *p, const char *target)
 {
@@ -128,24 +104,24 @@ static bool match_ptr(struct place *p, const char *target)
 
     p->w->asks_ptr = true;
     for (uint32_t i = 0; a && i < a->n && i < SPF_HOSTS_MAX; i++)
-        if (is_below(a->v[i].name, target))
+        if (spf_is_below(a->v[i].name, target))
             match |= one_of_host(p, a->v[i].name, &any);
-    p->error = SPF_NO_RECORD; /* what does not resolve is no match */
+    p->error = AUTH_NONE; /* what does not resolve is no match */
     return match;
 }
 
-static enum spf_result walk_record(struct spf_walk *w, const char *domain);
+static enum auth_result walk_record(struct spf_walk *w, const char *domain);
 
 /* Section 5.2. */
 static bool match_include(struct place *p, const char *target)
 {
     switch (walk_record(p->w, target)) {
-    case SPF_PASS: return true;
-    case SPF_TEMPERROR: p->error = SPF_TEMPERROR; return false;
-    case SPF_NO_RECORD:
-        p->error = fault(p->w, SPF_PERMERROR, "what is included has no SPF record", p->domain, p->t->text);
+    case AUTH_PASS: return true;
+    case AUTH_TEMPERROR: p->error = AUTH_TEMPERROR; return false;
+    case AUTH_NONE:
+        p->error = fault(p->w, AUTH_PERMERROR, "what is included has no SPF record", p->domain, p->t->text);
         return false;
-    case SPF_PERMERROR: p->error = SPF_PERMERROR; return false;
+    case AUTH_PERMERROR: p->error = AUTH_PERMERROR; return false;
     default: return false;
     }
 }
@@ -185,35 +161,35 @@ static bool match_term(struct place *p)
 
 /* ---- records ---- */
 
-static enum spf_result of_qualifier(char q)
+static enum auth_result of_qualifier(char q)
 {
-    return q == '-' ? SPF_FAIL : q == '~' ? SPF_SOFTFAIL : q == '?' ? SPF_NEUTRAL : SPF_PASS;
+    return q == '-' ? AUTH_FAIL : q == '~' ? AUTH_SOFTFAIL : q == '?' ? AUTH_NEUTRAL : AUTH_PASS;
 }
 
 /* Section 6.1. */
-static enum spf_result redirect(struct spf_walk *w, const char *domain, const struct spf_term *t)
+static enum auth_result redirect(struct spf_walk *w, const char *domain, const struct spf_term *t)
 {
     struct spf_macros m = w->macros;
     char target[SPF_NAME_CAP];
-    enum spf_result r;
+    enum auth_result r;
 
     m.domain = domain;
     w->lookups++;
     if (w->lookups > LOOKUPS_STOP)
-        return SPF_PERMERROR;
-    r = spf_expand(&m, t->domain, target) == OK ? walk_record(w, target) : SPF_NO_RECORD;
-    return r == SPF_NO_RECORD ? fault(w, SPF_PERMERROR, "what it redirects to has no SPF record", domain, t->text) : r;
+        return AUTH_PERMERROR;
+    r = spf_expand(&m, t->domain, target) == OK ? walk_record(w, target) : AUTH_NONE;
+    return r == AUTH_NONE ? fault(w, AUTH_PERMERROR, "what it redirects to has no SPF record", domain, t->text) : r;
 }
 
 /* All terms are walked, although the first that matches decides. */
-static enum spf_result walk_terms(struct spf_walk *w, const char *domain, const struct spf_record *r)
+static enum auth_result walk_terms(struct spf_walk *w, const char *domain, const struct spf_record *r)
 {
     const struct spf_term *other = NULL;
-    enum spf_result result = SPF_NEUTRAL, elsewhere;
+    enum auth_result result = AUTH_NEUTRAL, elsewhere;
     bool decided = false, all = false;
 
     for (size_t i = 0; i < r->n; i++) {
-        struct place p = {w, domain, &r->v[i], SPF_NO_RECORD};
+        struct place p = {w, domain, &r->v[i], AUTH_NONE};
 
         if (p.t->kind == SPF_REDIRECT)
             other = p.t;
@@ -234,25 +210,25 @@ static enum spf_result walk_terms(struct spf_walk *w, const char *domain, const 
     return result;
 }
 
-static enum spf_result walk_text(struct spf_walk *w, const char *domain, struct slice text)
+static enum auth_result walk_text(struct spf_walk *w, const char *domain, struct slice text)
 {
     struct spf_record *r = malloc(sizeof(*r));
     struct slice bad = {0};
-    enum spf_result result;
+    enum auth_result result;
     int err = r ? spf_parse(text, r, &bad) : ERR_MEMORY;
 
     if (err == OK)
         result = walk_terms(w, domain, r);
     else if (err == ERR_MEMORY)
-        result = fault(w, SPF_TEMPERROR, "out of memory", domain, bad);
+        result = fault(w, AUTH_TEMPERROR, "out of memory", domain, bad);
     else
         result =
-            fault(w, SPF_PERMERROR, err == ERR_LIMIT ? "it has too many terms" : "it is not well-formed", domain, bad);
+            fault(w, AUTH_PERMERROR, err == ERR_LIMIT ? "it has too many terms" : "it is not well-formed", domain, bad);
     free(r);
     return result;
 }
 
-static enum spf_result walk_record(struct spf_walk *w, const char *domain)
+static enum auth_result walk_record(struct spf_walk *w, const char *domain)
 {
     const struct slice none = {0};
     const struct dns_answer *a;
@@ -261,16 +237,16 @@ static enum spf_result walk_record(struct spf_walk *w, const char *domain)
     int err = OK;
 
     if (w->lookups > LOOKUPS_STOP)
-        return SPF_PERMERROR;
+        return AUTH_PERMERROR;
     a = w->ask(w->arg, DNS_TXT, domain, &err);
     if (!a)
-        return err == ERR_FORMAT ? SPF_NO_RECORD : fault(w, SPF_TEMPERROR, "a name does not resolve now", domain, none);
+        return err == ERR_FORMAT ? AUTH_NONE : fault(w, AUTH_TEMPERROR, "a name does not resolve now", domain, none);
     for (uint32_t i = 0; i < a->n; i++)
         if (spf_is_record(a->v[i].data) && n++ == 0)
             text = a->v[i].data;
     if (n > 1) /* section 4.5 */
-        return fault(w, SPF_PERMERROR, "it has more than one SPF record", domain, none);
-    return n ? walk_text(w, domain, text) : SPF_NO_RECORD;
+        return fault(w, AUTH_PERMERROR, "it has more than one SPF record", domain, none);
+    return n ? walk_text(w, domain, text) : AUTH_NONE;
 }
 
 void spf_walk_run(struct spf_walk *w, const char *domain)

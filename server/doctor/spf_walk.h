@@ -5,16 +5,6 @@
 #include "server/dns/dns.h"
 #include "server/mailauth/spf.h"
 
-enum spf_result {
-    SPF_NO_RECORD, /* "none" */
-    SPF_NEUTRAL,
-    SPF_PASS,
-    SPF_FAIL,
-    SPF_SOFTFAIL,
-    SPF_TEMPERROR,
-    SPF_PERMERROR
-};
-
 struct spf_walk {
     /* As dns.h has it, but at once: NULL, and *ret_err says why. */
     const struct dns_answer *(*ask)(void *arg, enum dns_type type, const char *name, int *ret_err);
@@ -23,7 +13,7 @@ struct spf_walk {
 
     /* What was found. Counts are of all records together, although who checks ends at the first match: the worst that
      * can come. */
-    enum spf_result result;
+    enum auth_result result;
     unsigned lookups, voids;
     bool lets_everybody; /* +all, or a network of all addresses */
     bool asks_ptr;       /* section 5.5: it should not be used */
@@ -32,6 +22,5 @@ struct spf_walk {
 };
 
 void spf_walk_run(struct spf_walk *w, const char *domain);
-const char *spf_result_name(enum spf_result r);
 
 #endif

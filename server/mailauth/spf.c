@@ -55,7 +55,7 @@ static bool is_macro_string(struct slice s, bool *ret_macro_last, size_t *ret_la
     *ret_macro_last = false;
     *ret_last_dot = s.len;
     for (size_t i = 0; i < s.len; i += u.len) {
-        if (!spf_unit_read(from(s, i), &u))
+        if (!spf_unit_read(from(s, i), false, &u))
             return false;
         *ret_macro_last = u.len > 1;
         if (s.data[i] == '.' && i + 1 < s.len)
@@ -229,6 +229,8 @@ int spf_parse(struct slice txt, struct spf_record *ret, struct slice *ret_bad)
         *ret_bad = txt;
         return ERR_FORMAT;
     }
+    if (txt.len > SPF_RECORD_MAX)
+        return ERR_LIMIT;
     for (size_t i = 6; i < txt.len;) {
         struct slice term = from(txt, i);
         size_t n = 0;

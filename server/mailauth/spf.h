@@ -1,4 +1,4 @@
-/* SPF (RFC 7208) without I/O: the grammar of a record, and its macros. Who evaluates one asks for the names. */
+/* SPF (RFC 7208) without I/O: the grammar of a record, its macros, and what it says of an address. */
 #ifndef MAILAUTH_SPF_H
 #define MAILAUTH_SPF_H
 
@@ -6,14 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/core/wire.h"
+#include "server/mailauth/verdict.h"
 
 enum {
+    SPF_RECORD_MAX = 8192, /* octets: a longer one is none */
     SPF_TERMS_MAX = 256,
     SPF_LOOKUPS_MAX = 10, /* section 4.6.4: terms that ask DNS, of all records together */
     SPF_VOID_MAX = 2,     /* the same: answers without records */
     SPF_HOSTS_MAX = 10,   /* the same: names that an mx or ptr term asks for */
-    SPF_NAME_CAP = 254,   /* a name with its NUL (section 7.3) */
+    SPF_NAME_CAP = RECORDS_NAME_CAP,
 };
 
 enum spf_kind {
@@ -45,7 +46,7 @@ struct spf_record {
 /* Section 4.5: "v=spf1", and then a blank or nothing. */
 bool spf_is_record(struct slice txt);
 /* Section 4.6.1: a record with one error anywhere is none. Slices point into txt. ERR_FORMAT: *ret_bad (which alone is
- * set then) is the first wrong term; ERR_LIMIT: too many terms. */
+ * set then) is the first wrong term; ERR_LIMIT: it is too long, or has too many terms. */
 int spf_parse(struct slice txt, struct spf_record *ret, struct slice *ret_bad);
 /* Whether a term asks DNS: these count. */
 bool spf_asks(enum spf_kind k);
@@ -56,11 +57,33 @@ struct spf_macros {
     const char *domain;                /* d */
     const char *helo;                  /* h */
     const char *validated;             /* p: the name behind the address, or "unknown" */
-    const uint8_t *address;            /* i, v */
+    const uint8_t *address;            /* i, v, c */
     bool six;                          /* it has 16 octets, not 4 */
+    const char *receiver;              /* r, of explanations alone, as c and t are */
+    uint64_t now;                      /* t: seconds since 1970 */
 };
 /* The name that a domain-spec means, cut from the left until it is one that DNS takes (section 7.3). ERR_FORMAT: spec
  * is none; ERR_LIMIT: what comes out is longer than any name can be made from. */
 int spf_expand(const struct spf_macros *m, struct slice spec, char out[SPF_NAME_CAP]);
+/* The words that a text published for exp= means (section 6.2). ERR_FORMAT: also if not all of it is printable ASCII;
+ * ERR_LIMIT. */
+int spf_explain(const struct spf_macros *m, struct slice text, char out[SPF_EXPLANATION_CAP]);
+bool spf_wants_validated(struct slice spec); /* whether p stands in a domain-spec or such a text */
+
+/* ---- section 4: check_host() ---- */
+
+struct spf_question {
+    const uint8_t *address; /* of the peer: 16 octets if six, else 4. IPv6 that stands for IPv4 is judged as that */
+    bool six;
+    const char *helo;     /* as it was said */
+    const char *sender;   /* MAIL FROM; "": the null path, so that HELO is judged (section 2.4). To judge HELO itself
+                             (section 2.3), leave it out */
+    const char *receiver; /* our own name */
+    uint64_t now;         /* seconds since 1970 */
+};
+/* OK: *ret is set, whatever was found. ERR_AGAIN: answers are missing; ERR_MEMORY. */
+int spf_check(const struct spf_question *q, struct records *r, struct spf_verdict *ret);
+bool spf_in_network(const uint8_t *address, const uint8_t *network, unsigned bits);
+bool spf_is_below(const char *name, const char *domain); /* or the same; in any case */
 
 #endif

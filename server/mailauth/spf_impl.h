@@ -16,7 +16,8 @@ struct spf_unit {
     const char *delimiters; /* delimiters_n of them; none: "." */
     size_t delimiters_n;
 };
-/* The unit at the begin of s, which is not empty. False: there is none. */
-bool spf_unit_read(struct slice s, struct spf_unit *ret);
+/* The unit at the begin of s, which is not empty. False: there is none. text: of an explanation, which may have blanks
+ * and the letters c, r and t. */
+bool spf_unit_read(struct slice s, bool text, struct spf_unit *ret);
 
 #endif

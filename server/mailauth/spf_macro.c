@@ -16,12 +16,12 @@ static bool is_delimiter(uint8_t c)
 }
 
 /* "{" letter, digits, "r", delimiters, "}" from the third octet on. */
-static bool read_macro(struct slice s, struct spf_unit *u)
+static bool read_macro(struct slice s, bool text, struct spf_unit *u)
 {
     size_t i = 3;
 
-    if (s.len < 4 || !s.data[2] || !strchr("slodiphv", s.data[2] | 0x20))
-        return false; /* c, r and t are for explanations alone */
+    if (s.len < 4 || !s.data[2] || !strchr(text ? "slodiphvcrt" : "slodiphv", s.data[2] | 0x20))
+        return false;
     u->letter = (char)(s.data[2] | 0x20);
     u->escape = !(s.data[2] & 0x20);
     const size_t digits = i;
@@ -40,12 +40,12 @@ static bool read_macro(struct slice s, struct spf_unit *u)
     return i < s.len && s.data[i] == '}';
 }
 
-bool spf_unit_read(struct slice s, struct spf_unit *ret)
+bool spf_unit_read(struct slice s, bool text, struct spf_unit *ret)
 {
     *ret = (struct spf_unit){.len = 1};
     if (s.data[0] != '%') {
         ret->literal = (char)s.data[0];
-        return s.data[0] >= 0x21 && s.data[0] <= 0x7e;
+        return s.data[0] >= (text ? 0x20 : 0x21) && s.data[0] <= 0x7e;
     }
     if (s.len < 2)
         return false;
@@ -57,16 +57,17 @@ bool spf_unit_read(struct slice s, struct spf_unit *ret)
         ret->literal = ' ';
         ret->url_blank = true;
         return true;
-    case '{': return read_macro(s, ret);
+    case '{': return read_macro(s, text, ret);
     default: return false;
     }
 }
 
 /* ---- what a letter stands for ---- */
 
-/* Octets with dots between; of IPv6 hexadecimal digits (section 7.3). */
-static void write_address(const struct spf_macros *m, char out[VALUE_MAX])
+/* Octets with dots between; of IPv6 hexadecimal digits (section 7.3), which are capitals where people read them. */
+static void write_address(const struct spf_macros *m, bool text, char out[VALUE_MAX])
 {
+    const char *const form = text ? "%X.%X." : "%x.%x.";
     size_t at = 0;
 
     if (!m->six) {
@@ -74,24 +75,33 @@ static void write_address(const struct spf_macros *m, char out[VALUE_MAX])
         return;
     }
     for (size_t i = 0; i < 16; i++)
-        at += (size_t)snprintf(out + at, VALUE_MAX - at, "%x.%x.", (unsigned)m->address[i] >> 4, m->address[i] & 0xfU);
+        at += (size_t)snprintf(out + at, VALUE_MAX - at, form, (unsigned)m->address[i] >> 4, m->address[i] & 0xfU);
     out[at - 1] = '\0';
 }
 
-static void write_value(const struct spf_macros *m, char letter, char out[VALUE_MAX])
+/* Empty for a letter that has no text of its own. */
+static const char *value_of(const struct spf_macros *m, char letter)
+{
+    switch (letter) {
+    case 'l': return m->local;
+    case 'o': return m->sender_domain;
+    case 'd': return m->domain;
+    case 'p': return m->validated;
+    case 'h': return m->helo;
+    case 'r': return m->receiver ? m->receiver : "unknown";
+    case 'v': return m->six ? "ip6" : "in-addr";
+    default: return "";
+    }
+}
+
+static void write_value(const struct spf_macros *m, char letter, bool text, char out[VALUE_MAX])
 {
     switch (letter) {
     case 's': snprintf(out, VALUE_MAX, "%s@%s", m->local, m->sender_domain); break;
-    case 'i': write_address(m, out); break;
-    default:
-        snprintf(out, VALUE_MAX, "%s",
-                 letter == 'l'   ? m->local
-                 : letter == 'o' ? m->sender_domain
-                 : letter == 'd' ? m->domain
-                 : letter == 'p' ? m->validated
-                 : letter == 'h' ? m->helo
-                 : m->six        ? "ip6"
-                                 : "in-addr");
+    case 'i': write_address(m, text, out); break;
+    case 'c': (void)inet_ntop(m->six ? AF_INET6 : AF_INET, m->address, out, VALUE_MAX); break;
+    case 't': snprintf(out, VALUE_MAX, "%llu", (unsigned long long)m->now); break;
+    default: snprintf(out, VALUE_MAX, "%s", value_of(m, letter));
     }
 }
 
@@ -162,33 +172,68 @@ static void put_macro(struct out *o, const struct spf_unit *u, const char *value
     }
 }
 
+/* ERR_FORMAT, ERR_LIMIT. */
+static int expand(const struct spf_macros *m, struct slice spec, bool text, struct out *o)
+{
+    char value[VALUE_MAX];
+    struct spf_unit u;
+
+    for (size_t i = 0; i < spec.len; i += u.len) {
+        if (!spf_unit_read(slice_of(spec.data + i, spec.len - i), text, &u))
+            return ERR_FORMAT;
+        if (u.url_blank)
+            put(o, "%20", 3);
+        else if (u.literal)
+            put(o, &u.literal, 1);
+        else {
+            write_value(m, u.letter, text, value);
+            put_macro(o, &u, value);
+        }
+    }
+    o->text[o->len] = '\0';
+    return o->full ? ERR_LIMIT : OK;
+}
+
 int spf_expand(const struct spf_macros *m, struct slice spec, char out[SPF_NAME_CAP])
 {
     struct out o = {.len = 0};
-    char value[VALUE_MAX];
-    struct spf_unit u;
     const char *name = o.text;
+    int err = expand(m, spec, false, &o);
 
-    for (size_t i = 0; i < spec.len; i += u.len) {
-        if (!spf_unit_read(slice_of(spec.data + i, spec.len - i), &u))
-            return ERR_FORMAT;
-        if (u.url_blank)
-            put(&o, "%20", 3);
-        else if (u.literal)
-            put(&o, &u.literal, 1);
-        else {
-            write_value(m, u.letter, value);
-            put_macro(&o, &u, value);
-        }
-    }
+    if (err != OK)
+        return err;
     if (o.len && o.text[o.len - 1] == '.')
-        o.len--;
-    o.text[o.len] = '\0';
+        o.text[--o.len] = '\0';
     /* Section 7.3: labels go from the left until 253 octets are left. */
     while (strlen(name) >= SPF_NAME_CAP && (name = strchr(name, '.')))
         name++;
-    if (o.full || !name || !*name)
+    if (!name || !*name)
         return ERR_LIMIT;
     strcpy(out, name);
     return OK;
+}
+
+int spf_explain(const struct spf_macros *m, struct slice text, char out[SPF_EXPLANATION_CAP])
+{
+    struct out o = {.len = 0};
+    int err = expand(m, text, true, &o);
+
+    if (err == OK && o.len >= SPF_EXPLANATION_CAP)
+        err = ERR_LIMIT;
+    for (size_t i = 0; err == OK && i < o.len; i++)
+        if (o.text[i] < 0x20 || o.text[i] > 0x7e)
+            err = ERR_FORMAT;
+    if (err == OK)
+        strcpy(out, o.text);
+    return err;
+}
+
+bool spf_wants_validated(struct slice spec)
+{
+    struct spf_unit u;
+
+    for (size_t i = 0; i < spec.len && spf_unit_read(slice_of(spec.data + i, spec.len - i), true, &u); i += u.len)
+        if (u.letter == 'p')
+            return true;
+    return false;
 }

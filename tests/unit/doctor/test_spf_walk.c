@@ -96,48 +96,48 @@ static void test_results(void **state)
 {
     static const struct {
         const char *record;
-        enum spf_result four, six;
+        enum auth_result four, six;
     } rows[] = {
-        {NULL, SPF_NO_RECORD, SPF_NO_RECORD},
-        {"v=spf1", SPF_NEUTRAL, SPF_NEUTRAL},
-        {"v=spf1 -all", SPF_FAIL, SPF_FAIL},
-        {"v=spf1 ?all", SPF_NEUTRAL, SPF_NEUTRAL},
-        {"v=spf1 ip4:192.0.2.1 -all", SPF_PASS, SPF_FAIL},
-        {"v=spf1 ip4:192.0.2.128/25 ~all", SPF_SOFTFAIL, SPF_SOFTFAIL},
-        {"v=spf1 ip4:192.0.2.128/24 -all", SPF_PASS, SPF_FAIL},
-        {"v=spf1 ip6:2001:db8::/32 -all", SPF_FAIL, SPF_PASS},
-        {"v=spf1 a:one.test -all", SPF_PASS, SPF_PASS},
-        {"v=spf1 a:other.test -all", SPF_FAIL, SPF_FAIL},
-        {"v=spf1 a:other.test/24 -all", SPF_PASS, SPF_FAIL},
-        {"v=spf1 mx:mx.test -all", SPF_PASS, SPF_PASS},
-        {"v=spf1 mx:null.test -all", SPF_FAIL, SPF_FAIL},
-        {"v=spf1 mx:many.test -all", SPF_PASS, SPF_PASS}, /* the first ten are looked at; the fault is kept */
-        {"v=spf1 -mx:mx.test +all", SPF_FAIL, SPF_FAIL},
-        {"v=spf1 ptr:one.test -all", SPF_PASS, SPF_FAIL},
-        {"v=spf1 ptr:e.test -all", SPF_FAIL, SPF_FAIL},
-        {"v=spf1 exists:%{ir}.list.test -all", SPF_PASS, SPF_FAIL},
-        {"v=spf1 include:pass.test -all", SPF_PASS, SPF_PASS},
-        {"v=spf1 include:fail.test ?all", SPF_NEUTRAL, SPF_NEUTRAL},
-        {"v=spf1 include:soft.test -all", SPF_FAIL, SPF_FAIL},
-        {"v=spf1 include:none.test -all", SPF_PERMERROR, SPF_PERMERROR},
-        {"v=spf1 include:bad.test -all", SPF_PERMERROR, SPF_PERMERROR},
-        {"v=spf1 include:two.test -all", SPF_PERMERROR, SPF_PERMERROR},
-        {"v=spf1 include:other-texts.test -all", SPF_PASS, SPF_PASS},
-        {"v=spf1 include:later.test -all", SPF_TEMPERROR, SPF_TEMPERROR},
-        {"v=spf1 a:later.test -all", SPF_TEMPERROR, SPF_TEMPERROR},
-        {"v=spf1 a:one.test include:later.test", SPF_PASS, SPF_PASS}, /* it was decided before */
-        {"v=spf1 redirect=pass.test", SPF_PASS, SPF_PASS},
-        {"v=spf1 redirect=fail.test a:one.test", SPF_PASS, SPF_PASS},
-        {"v=spf1 redirect=none.test", SPF_PERMERROR, SPF_PERMERROR},
-        {"v=spf1 ~all redirect=pass.test", SPF_SOFTFAIL, SPF_SOFTFAIL},
-        {"v=spf1 a:one.test ip4:x", SPF_PERMERROR, SPF_PERMERROR},
+        {NULL, AUTH_NONE, AUTH_NONE},
+        {"v=spf1", AUTH_NEUTRAL, AUTH_NEUTRAL},
+        {"v=spf1 -all", AUTH_FAIL, AUTH_FAIL},
+        {"v=spf1 ?all", AUTH_NEUTRAL, AUTH_NEUTRAL},
+        {"v=spf1 ip4:192.0.2.1 -all", AUTH_PASS, AUTH_FAIL},
+        {"v=spf1 ip4:192.0.2.128/25 ~all", AUTH_SOFTFAIL, AUTH_SOFTFAIL},
+        {"v=spf1 ip4:192.0.2.128/24 -all", AUTH_PASS, AUTH_FAIL},
+        {"v=spf1 ip6:2001:db8::/32 -all", AUTH_FAIL, AUTH_PASS},
+        {"v=spf1 a:one.test -all", AUTH_PASS, AUTH_PASS},
+        {"v=spf1 a:other.test -all", AUTH_FAIL, AUTH_FAIL},
+        {"v=spf1 a:other.test/24 -all", AUTH_PASS, AUTH_FAIL},
+        {"v=spf1 mx:mx.test -all", AUTH_PASS, AUTH_PASS},
+        {"v=spf1 mx:null.test -all", AUTH_FAIL, AUTH_FAIL},
+        {"v=spf1 mx:many.test -all", AUTH_PASS, AUTH_PASS}, /* the first ten are looked at; the fault is kept */
+        {"v=spf1 -mx:mx.test +all", AUTH_FAIL, AUTH_FAIL},
+        {"v=spf1 ptr:one.test -all", AUTH_PASS, AUTH_FAIL},
+        {"v=spf1 ptr:e.test -all", AUTH_FAIL, AUTH_FAIL},
+        {"v=spf1 exists:%{ir}.list.test -all", AUTH_PASS, AUTH_FAIL},
+        {"v=spf1 include:pass.test -all", AUTH_PASS, AUTH_PASS},
+        {"v=spf1 include:fail.test ?all", AUTH_NEUTRAL, AUTH_NEUTRAL},
+        {"v=spf1 include:soft.test -all", AUTH_FAIL, AUTH_FAIL},
+        {"v=spf1 include:none.test -all", AUTH_PERMERROR, AUTH_PERMERROR},
+        {"v=spf1 include:bad.test -all", AUTH_PERMERROR, AUTH_PERMERROR},
+        {"v=spf1 include:two.test -all", AUTH_PERMERROR, AUTH_PERMERROR},
+        {"v=spf1 include:other-texts.test -all", AUTH_PASS, AUTH_PASS},
+        {"v=spf1 include:later.test -all", AUTH_TEMPERROR, AUTH_TEMPERROR},
+        {"v=spf1 a:later.test -all", AUTH_TEMPERROR, AUTH_TEMPERROR},
+        {"v=spf1 a:one.test include:later.test", AUTH_PASS, AUTH_PASS}, /* it was decided before */
+        {"v=spf1 redirect=pass.test", AUTH_PASS, AUTH_PASS},
+        {"v=spf1 redirect=fail.test a:one.test", AUTH_PASS, AUTH_PASS},
+        {"v=spf1 redirect=none.test", AUTH_PERMERROR, AUTH_PERMERROR},
+        {"v=spf1 ~all redirect=pass.test", AUTH_SOFTFAIL, AUTH_SOFTFAIL},
+        {"v=spf1 a:one.test ip4:x", AUTH_PERMERROR, AUTH_PERMERROR},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         for (int six = 0; six < 2; six++) {
             struct spf_walk w = walk(rows[i].record, six);
             if (w.result != (six ? rows[i].six : rows[i].four))
-                fail_msg("%s: %s", rows[i].record, spf_result_name(w.result));
-            if (w.result == SPF_PERMERROR || w.result == SPF_TEMPERROR)
+                fail_msg("%s: %s", rows[i].record, auth_result_name(w.result));
+            if (w.result == AUTH_PERMERROR || w.result == AUTH_TEMPERROR)
                 assert_true(w.fault && *w.fault_at);
         }
 }

@@ -1,0 +1,163 @@
+/* mailauth_tool: the engines of server/mailauth over a zone that a script writes. Each line of input is a JSON object:
+ *   "what"   "spf" (ip, helo, sender)
+ *   "zone"   {NAME: {TYPE: [VALUE...] or "error", "CNAME": NAME, "exists": true}}, NAME in lower case; TYPE "*" is what
+ *            all types of that name have that are not there. An MX is [PREFERENCE, NAME]
+ * and each line of output another: the verdict, "asked" having the questions in their order, "rounds" how often an
+ * engine was told that its answers are there. tests/script/test_spf_suite.py runs it. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "server/core/bug.h"
+#include "server/core/error.h"
+#include "server/mailauth/spf.h"
+
+enum { LINE_MAX_OCTETS = 4 * 1024 * 1024, NAMES_MAX = 256 };
+
+static json_t *line, *asked;
+
+static const char *text(const char *key)
+{
+    const char *s = json_string_value(json_object_get(line, key));
+
+    return s ? s : "";
+}
+
+static bool address(const char *key, uint8_t out[16])
+{
+    bool six = strchr(text(key), ':') != NULL;
+
+    bug_if(inet_pton(six ? AF_INET6 : AF_INET, text(key), out) != 1);
+    return six;
+}
+
+/* ---- DNS ---- */
+
+static const char *type_name(enum records_type t)
+{
+    return t == RECORDS_A      ? "A"
+           : t == RECORDS_AAAA ? "AAAA"
+           : t == RECORDS_MX   ? "MX"
+           : t == RECORDS_PTR  ? "PTR"
+                               : "TXT";
+}
+
+/* What a name has of a type, at the end of its aliases; NULL: nothing. */
+static json_t *find(const char *name, const char *type, bool *ret_exists)
+{
+    json_t *node = json_object_get(json_object_get(line, "zone"), name), *found, *alias;
+
+    for (int i = 0; i < 8 && node; i++) {
+        *ret_exists = true;
+        found = json_object_get(node, type);
+        alias = json_object_get(node, "CNAME");
+        if (found || !alias)
+            return found ? found : json_object_get(node, "*");
+        node = json_object_get(json_object_get(line, "zone"), json_string_value(alias));
+    }
+    return NULL;
+}
+
+static void fill(enum records_type type, json_t *value, struct records_value *v, uint8_t octets[16])
+{
+    json_t *name = type == RECORDS_MX ? json_array_get(value, 1) : value;
+
+    switch (type) {
+    case RECORDS_A:
+    case RECORDS_AAAA:
+        bug_if(inet_pton(type == RECORDS_A ? AF_INET : AF_INET6, json_string_value(value), octets) != 1);
+        v->data = slice_of(octets, type == RECORDS_A ? 4 : 16);
+        break;
+    case RECORDS_TXT: v->data = slice_of(json_string_value(value), json_string_length(value)); break;
+    default: v->name = json_string_value(name); v->preference = (uint16_t)json_integer_value(json_array_get(value, 0));
+    }
+}
+
+static void answer(struct records *r, const struct records_question *q)
+{
+    static struct records_value v[NAMES_MAX];
+    static uint8_t octets[NAMES_MAX][16];
+    char said[RECORDS_NAME_CAP + 8];
+    struct records_answer a = {.v = v};
+    json_t *found = find(q->name, type_name(q->type), &a.exists);
+
+    snprintf(said, sizeof(said), "%s %s", type_name(q->type), q->name);
+    json_array_append_new(asked, json_string(said));
+    if (json_is_string(found))
+        a.err = ERR_TIMEOUT;
+    else
+        a.n = json_array_size(found);
+    bug_if(a.n > NAMES_MAX);
+    for (size_t i = 0; i < a.n; i++)
+        fill(q->type, json_array_get(found, i), &v[i], octets[i]);
+    records_put(r, q, &a);
+}
+
+/* ---- engines ---- */
+
+static int run_spf(struct records *r, json_t *out)
+{
+    uint8_t octets[16];
+    struct spf_verdict v;
+    struct spf_question q = {.address = octets,
+                             .six = address("ip", octets),
+                             .helo = text("helo"),
+                             .sender = text("sender"),
+                             .receiver = "mx.letterlock.example",
+                             .now = 1};
+    int err = spf_check(&q, r, &v);
+
+    if (err == OK)
+        json_object_update_new(out,
+                               json_pack("{s:s,s:s,s:s,s:s}", "result", auth_result_name(v.result), "domain", v.domain,
+                                         "explanation", v.explanation, "problem", v.problem ? v.problem : ""));
+    return err;
+}
+
+static const struct {
+    const char *what;
+    int (*run)(struct records *r, json_t *out);
+} engines[] = {{"spf", run_spf}};
+
+static void run(json_t *out)
+{
+    struct records *r = records_create();
+    const struct records_question *q;
+    int err = ERR_UNSUPPORTED, rounds = 0;
+
+    bug_if(!r);
+    for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++)
+        if (strcmp(engines[i].what, text("what")) == 0)
+            while ((err = engines[i].run(r, out)) == ERR_AGAIN) {
+                bug_if(records_open(r) == 0);
+                while ((q = records_take(r)))
+                    answer(r, q);
+                rounds++;
+            }
+    bug_if(err != OK);
+    json_object_set_new(out, "rounds", json_integer(rounds));
+    json_object_set(out, "asked", asked);
+    records_destroy(r);
+}
+
+int main(void)
+{
+    static char in[LINE_MAX_OCTETS];
+
+    while (fgets(in, sizeof(in), stdin)) {
+        json_t *out = json_object();
+        line = json_loads(in, JSON_ALLOW_NUL, NULL);
+        bug_if(!line);
+        asked = json_array();
+        run(out);
+        json_dumpf(out, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(out);
+        json_decref(asked);
+        json_decref(line);
+    }
+    return 0;
+}
