@@ -51,6 +51,7 @@ struct config {
     bool imap_plain_auth_loopback;                  /* offer LOGIN without TLS to loopback peers (test tools) */
 
     uint32_t web_sessions, web_sessions_peer;
+    uint32_t web_lookups_peer, web_lookups_minute;                        /* of published certificates */
     uint32_t web_request_timeout, web_transfer_timeout, web_idle_timeout; /* seconds */
     char mta_sts_mode[16], mta_sts_mx[512]; /* names with commas between them; "": domain */
     uint32_t mta_sts_max_age;               /* seconds */

@@ -65,15 +65,17 @@
     X(IMAP_APPENDED, "imap_appended")                                                           \
     X(IMAP_FETCHED_BYTES, "imap_fetched_bytes")
 
-#define WEB_COUNTERS(X)                                                         \
-    X(WEB_CONNECTIONS, "web_connections") /* since the start */                 \
-    X(WEB_REQUESTS, "web_requests")                                             \
-    X(WEB_ANSWERS_2XX, "web_answers_2xx")                                       \
-    X(WEB_ANSWERS_3XX, "web_answers_3xx")                                       \
-    X(WEB_ANSWERS_4XX, "web_answers_4xx")                                       \
-    X(WEB_ANSWERS_5XX, "web_answers_5xx")                                       \
-    X(WEB_MALFORMED, "web_malformed") /* of 4xx: what was no request of HTTP */ \
-    X(WEB_TIMEOUTS, "web_timeouts")
+#define WEB_COUNTERS(X)                                                           \
+    X(WEB_CONNECTIONS, "web_connections") /* since the start */                   \
+    X(WEB_REQUESTS, "web_requests")                                               \
+    X(WEB_ANSWERS_2XX, "web_answers_2xx")                                         \
+    X(WEB_ANSWERS_3XX, "web_answers_3xx")                                         \
+    X(WEB_ANSWERS_4XX, "web_answers_4xx")                                         \
+    X(WEB_ANSWERS_5XX, "web_answers_5xx")                                         \
+    X(WEB_MALFORMED, "web_malformed") /* of 4xx: what was no request of HTTP */   \
+    X(WEB_TIMEOUTS, "web_timeouts")                                               \
+    X(WEB_LOOKUPS, "web_lookups")                 /* of published certificates */ \
+    X(WEB_LOOKUPS_REFUSED, "web_lookups_refused") /* their peer had made too many */
 
 #define VAULT_COUNTERS(X)                           \
     X(REQUESTS, "requests")                         \

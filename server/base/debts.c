@@ -228,3 +228,15 @@ int debts_add(struct debts *d, const struct sockaddr_storage *peer, uint64_t now
     *ret_wait = wait;
     return OK;
 }
+
+void debts_take(struct debts *d, const struct sockaddr_storage *peer, uint64_t now_ms, uint64_t *ret_wait)
+{
+    struct place p[2];
+    uint64_t wait;
+
+    places_of(d, peer, p);
+    wait = wait_of(d, p, now_ms);
+    if (!wait)
+        charge(d, p, now_ms);
+    *ret_wait = wait;
+}

@@ -1,8 +1,8 @@
-/* What peers owe for their errors (refused recipients, bad commands), over all sessions and processes of a role: a
- * leaky bucket for each peer and each network, of addr_peer_key and addr_network_key. A peer may make `burst` errors at
- * once; `minute` of them are forgiven each minute; a network has DEBTS_NETWORK times both. Who has used that up waits
- * before a try that may be an error, whatever the answer would be: then tries that fail are never more than the burst
- * and what was forgiven since.
+/* What peers owe for their errors (refused recipients, bad commands) or look-ups, over all sessions and processes of
+ * a role: a leaky bucket for each peer and each network, of addr_peer_key and addr_network_key. A peer may make `burst`
+ * errors at once; `minute` of them are forgiven each minute; a network has DEBTS_NETWORK times both. Who has used that
+ * up waits before a try that may be an error, whatever the answer would be: then tries that fail are never more than
+ * the burst and what was forgiven since.
  *
  * With a tally each process sees what the others have counted, and only adds to it. While nobody owes anything a
  * question is one look at each process's page. */
@@ -30,5 +30,8 @@ int debts_ask(struct debts *d, const struct sockaddr_storage *peer, uint64_t now
 void debts_forgive(struct debts *d, const struct sockaddr_storage *peer, uint64_t now_ms);
 /* An error that was not waited for. Its answer is due in so many ms. ERR_LIMIT: later than anybody should wait. */
 int debts_add(struct debts *d, const struct sockaddr_storage *peer, uint64_t now_ms, uint64_t *ret_wait);
+/* What is had at once or not at all, such as a look-up. *ret_wait 0: it is had, and counts; else it does not count, and
+ * in so many ms there will be one: who never stops asking has as many as who waits. */
+void debts_take(struct debts *d, const struct sockaddr_storage *peer, uint64_t now_ms, uint64_t *ret_wait);
 
 #endif

@@ -86,6 +86,7 @@ enum http_route_flag {
     HTTP_CLEAR_TOO = 1,   /* is answered without TLS as well; others are sent on to https:// */
     HTTP_ANY_ORIGIN = 2,  /* scripts of any page may read the answer (CORS) */
     HTTP_BODY_UNUSED = 4, /* a body is read, so that who sends it hears the answer, and is not kept */
+    HTTP_LOOKUP = 8,      /* a peer may make so many, and is answered 429 past them */
 };
 
 struct http_route {

@@ -62,6 +62,7 @@ void web_conn_open(struct web *web, int fd, const struct sockaddr_storage *peer,
     c->web = web;
     c->httpd = h;
     c->fd = fd;
+    c->peer = *peer;
     place_begin(web->places, &c->place, on);
     c->next = web->conns;
     c->at = &web->conns;

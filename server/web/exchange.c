@@ -1,6 +1,8 @@
 /* A request from its head to the end of its answer. The library calls exchange_step when the head is there, for each
  * piece of the body, when all is there, and once more when it was woken. What it is answered in its first call ends the
  * connection, since what follows in it is then read by nobody; so that is where heads are refused. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +23,9 @@ struct web_exchange {
     struct http_exchange seam; /* the first, so that one is the other */
     struct web_conn *conn;
     enum at at;
-    bool asleep;     /* the library was told to wait */
-    unsigned status; /* refused; 0: the row's handler answers */
+    bool asleep;      /* the library was told to wait */
+    unsigned status;  /* refused; 0: the row's handler answers */
+    uint64_t wait_ms; /* of 429: until there will be another */
     struct http_intent intent;
     struct http_match match;
     struct http_request request;
@@ -213,6 +216,16 @@ static unsigned find_row(struct web_exchange *x)
     return http_route_find(web->tables, web->ntables, in->method, x->conn->httpd->tls, &in->path, &x->match);
 }
 
+/* 0 or 429. */
+static unsigned count_lookup(struct web_exchange *x)
+{
+    struct web *web = x->conn->web;
+
+    debts_take(web->lookups, &x->conn->peer, loop_now_ms(web->loop), &x->wait_ms);
+    web->counts[x->wait_ms ? COUNT_WEB_LOOKUPS_REFUSED : COUNT_WEB_LOOKUPS]++;
+    return x->wait_ms ? 429 : 0;
+}
+
 static enum MHD_Result take_head(struct web_exchange *x, const char *method)
 {
     struct web_conn *c = x->conn;
@@ -226,6 +239,8 @@ static enum MHD_Result take_head(struct web_exchange *x, const char *method)
     }
     place_step(&c->place);
     x->status = find_row(x);
+    if (!x->status && x->match.row->flags & HTTP_LOOKUP)
+        x->status = count_lookup(x);
     fill_request(x);
     if (body > 0 && x->status)
         return refuse(x, x->status == 204 ? 413 : x->status);
@@ -265,12 +280,28 @@ static void take_body(struct web_exchange *x, const char *data, size_t len)
 
 /* ---- the answer ---- */
 
+static void answer_later(struct web_exchange *x)
+{
+    char seconds[24], line[128];
+    const struct http_field field = {"Retry-After", seconds}; /* RFC 9110 section 10.2.3, RFC 6585 section 4 */
+    int len = snprintf(line, sizeof(line), "%s\n", http_status_text(x->status));
+
+    snprintf(seconds, sizeof(seconds), "%" PRIu64, x->wait_ms / 1000 + 1);
+    http_answer(&x->seam, &(struct http_reply){.status = x->status,
+                                               .type = "text/plain; charset=utf-8",
+                                               .body = slice_of(line, (size_t)len),
+                                               .fields = &field,
+                                               .nfields = 1});
+}
+
 static void answer_refused(struct web_exchange *x)
 {
     struct web *web = x->conn->web;
 
     if (x->status == 204 || x->status == 405)
         answer_with_methods(x);
+    else if (x->status == 429)
+        answer_later(x);
     else if (x->status != 404)
         http_answer_status(&x->seam, x->status);
     else

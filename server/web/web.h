@@ -13,6 +13,7 @@
 #include "server/base/challenges.h"
 #include "server/base/config.h"
 #include "server/base/counters.h"
+#include "server/base/debts.h"
 #include "server/http/route.h"
 #include "server/service/service.h"
 #include "server/web/shown.h"
@@ -49,6 +50,7 @@ struct web {
     struct loop *loop;
     struct view *view;
     struct places *places;
+    struct debts *lookups; /* of each peer */
     struct config config;
     struct shown *shown; /* for handshakes that begin now; NULL: no TLS */
     struct httpd clear, secure;
@@ -81,6 +83,7 @@ struct web_conn {
     struct web_conn *next, **at;
     struct MHD_Connection *mhd; /* NULL: the library has not taken it yet */
     int fd;
+    struct sockaddr_storage peer;
     struct idle deadline;
     struct shown *shown;    /* of its handshake; NULL: none was begun */
     struct web_exchange *x; /* the request in hand */

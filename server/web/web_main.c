@@ -19,6 +19,11 @@ static void use_certs(struct web *web, struct certs *certs)
     web->shown = fresh;
 }
 
+static void limit_lookups(struct web *web)
+{
+    debts_limits(web->lookups, web->config.web_lookups_peer, web->config.web_lookups_minute);
+}
+
 static void not_found(struct web *web, struct http_exchange *x, const struct http_request *r)
 {
     if (r->tls)
@@ -65,6 +70,10 @@ static int on_start(void *arg, const struct service *s)
         use_certs(web, s->certs);
     web->conn_ends = exchange_conn_ends;
     web->not_found = not_found;
+    web->lookups = debts_create(s->tally);
+    if (!web->lookups)
+        return ERR_MEMORY;
+    limit_lookups(web);
     err = web_conn_watch(web);
     if (err == OK)
         err = make_rows(web);
@@ -91,6 +100,7 @@ static void on_finish(void *arg)
     site_destroy(web->site);
     web_conn_unwatch(web);
     shown_unref(web->shown);
+    debts_destroy(web->lookups);
 }
 
 static void on_reload(void *arg, const struct service *s)
@@ -98,6 +108,7 @@ static void on_reload(void *arg, const struct service *s)
     struct web *web = arg;
 
     web->config = s->config;
+    limit_lookups(web);
     if (s->certs)
         use_certs(web, s->certs);
     site_reload(web->site);

@@ -157,6 +157,44 @@ static void test_added_without_asking(void **state)
     debts_destroy(d);
 }
 
+static uint64_t take(struct debts *d, const char *peer, uint64_t now)
+{
+    struct sockaddr_storage ss = address(peer);
+    uint64_t wait = 12345;
+
+    debts_take(d, &ss, now, &wait);
+    return wait;
+}
+
+/* What is had at once or not at all: the burst, then one each time that one is forgiven, however often it is asked. */
+static void test_taken(void **state)
+{
+    struct debts *d = make(NULL);
+    uint64_t now = START;
+    unsigned had = 0;
+
+    for (int i = 0; i < BURST; i++)
+        assert_int_equal(take(d, "2001:db8::1", now), 0);
+    for (int i = 0; i < 1000; i++) /* by its neighbours in the /64 as well, and it costs nothing more */
+        assert_int_equal(take(d, i % 2 ? "2001:db8::1" : "2001:db8::ffff:1", now), ERROR_MS);
+    assert_int_equal(take(d, "2001:db8:0:1::1", now), 0);
+    assert_int_equal(take(d, "192.0.2.1", now), 0);
+    assert_int_equal(take(d, "2001:db8::1", now + ERROR_MS / 2), ERROR_MS / 2);
+    for (; now < START + 60 * 1000; now += 100)
+        had += take(d, "2001:db8::1", now) == 0;
+    assert_in_range(had, MINUTE - 1, MINUTE);
+    for (int i = 0, all = 0; i < 100; i++) { /* a /48 has a multiple */
+        char peer[64];
+
+        snprintf(peer, sizeof(peer), "2001:db8:7:%x::1", i);
+        for (int k = 0; k < BURST; k++)
+            all += take(d, peer, now) == 0;
+        assert_in_range(all, 0, BURST * DEBTS_NETWORK);
+        assert_true(i < DEBTS_NETWORK || all == BURST * DEBTS_NETWORK);
+    }
+    debts_destroy(d);
+}
+
 static void test_networks(void **state)
 {
     static const char *const of_one[] = {"192.0.2.%d", "2001:db8:7:%x::1"};
@@ -311,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_right_answers_are_free),
         cmocka_unit_test(test_added_without_asking),
+        cmocka_unit_test(test_taken),
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_more_peers_than_there_is_room_for),
         cmocka_unit_test_setup_teardown(test_together, setup, teardown),

@@ -53,6 +53,14 @@ static void later(void *service, struct http_exchange *x, const struct http_requ
     loop_stop(web.loop);
 }
 
+enum { LOOKUPS = 3 };
+
+static void empty(void *service, struct http_exchange *x, const struct http_request *r)
+{
+    handled++;
+    http_answer(x, &(struct http_reply){.status = 200});
+}
+
 static const struct http_route rows[] = {
     {.methods = HTTP_POST, .pattern = "/echo", .body_max = 100000, .flags = HTTP_CLEAR_TOO, .handle = echo},
     {.methods = HTTP_POST,
@@ -61,6 +69,7 @@ static const struct http_route rows[] = {
      .flags = HTTP_CLEAR_TOO | HTTP_BODY_UNUSED,
      .handle = echo},
     {.methods = HTTP_GET, .pattern = "/later", .flags = HTTP_CLEAR_TOO | HTTP_ANY_ORIGIN, .handle = later},
+    {.methods = HTTP_GET, .pattern = "/look", .flags = HTTP_CLEAR_TOO | HTTP_LOOKUP, .handle = empty},
 };
 
 static void not_found(struct web *w, struct http_exchange *x, const struct http_request *r)
@@ -183,6 +192,8 @@ static int up(void **state)
                                                        .end = web_conn_end_place,
                                                        .changed = on_changed});
     limit(1 << 20);
+    web.lookups = debts_create(NULL);
+    debts_limits(web.lookups, LOOKUPS, 1);
     web.tables[web.ntables++] = (struct http_routes){rows, sizeof(rows) / sizeof(*rows), NULL};
     web.conn_ends = exchange_conn_ends;
     web.not_found = not_found;
@@ -203,6 +214,7 @@ static int down(void **state)
     timer_destroy(patience);
     timer_destroy(pause_over);
     places_destroy(web.places);
+    debts_destroy(web.lookups);
     peers_destroy(peers);
     loop_destroy(web.loop);
     web.loop = NULL;
@@ -350,6 +362,30 @@ static void an_end_in_the_middle_is_told_of(void **state)
     assert_int_equal(heard_len, 0);
 }
 
+/* ---- look-ups ---- */
+
+static void a_peer_makes_so_many_look_ups(void **state)
+{
+    for (int i = 0; i <= LOOKUPS; i++) {
+        forget();
+        say(i % 2 ? "HEAD /look HTTP/1.1\r\n" HOST "\r\n" : "GET /look HTTP/1.1\r\n" HOST "\r\n");
+        hear("\r\n\r\n");
+        assert_non_null(strstr(heard, i < LOOKUPS ? "HTTP/1.1 200" : "HTTP/1.1 429"));
+    }
+    assert_non_null(strstr(heard, "Retry-After: 6")); /* 60, or 61 */
+    assert_int_equal(handled, LOOKUPS);
+    assert_int_equal(web.counts[COUNT_WEB_LOOKUPS], LOOKUPS);
+    assert_int_equal(web.counts[COUNT_WEB_LOOKUPS_REFUSED], 1);
+    forget();
+    say("OPTIONS /look HTTP/1.1\r\n" HOST "\r\nPOST /look HTTP/1.1\r\n" HOST "\r\n"); /* look nothing up */
+    hear("HTTP/1.1 405");
+    assert_non_null(strstr(heard, "HTTP/1.1 204"));
+    forget();
+    say("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nelse"); /* the connection goes on */
+    hear("\r\n\r\nelse");
+    assert_int_equal(web.counts[COUNT_WEB_LOOKUPS_REFUSED], 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 int main(void)
 {
@@ -365,6 +401,7 @@ int main(void)
         T(a_client_that_has_left_is_not_waited_for),
         T(what_waits_is_not_ended_for_others),
         T(an_end_in_the_middle_is_told_of),
+        T(a_peer_makes_so_many_look_ups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
