@@ -1,6 +1,9 @@
-"""gpg and sq find people here as they do anywhere: by WKD and a key server, over HTTPS with names and authorities, in a
-network namespace where those names lead to this server."""
+"""gpg, sq, and npm's clients find people here as they do anywhere: by WKD and a key server, over HTTPS with names and
+authorities, in a network namespace where those names lead to this server. Of DIRECT there is no openpgpkey name, so its
+people are found by WKD's direct method."""
+import json
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -9,9 +12,10 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
 
-pytestmark = pytest.mark.needs("root", "unshare", "openssl", "dirmngr", "sq")
-DOMAIN = harness.DOMAIN
-ANN, HID = f"ann@{DOMAIN}", f"hid@{DOMAIN}"
+pytestmark = pytest.mark.needs("root", "unshare", "openssl", "dirmngr", "sq", "OpenPGP.js (npm)")
+INTEROP = pathlib.Path(__file__).resolve().parent
+DOMAIN, DIRECT = harness.DOMAIN, "direct.test"
+ANN, HID, DAN = f"Ann.Lee@{DOMAIN}", f"hid@{DOMAIN}", f"dan@{DIRECT}"
 # dirmngr asks for SRV records where no port is given, and there is no DNS here.
 SCRIPT = """
 set -eu
@@ -32,9 +36,28 @@ get hkp gpg --batch --no-tty --keyserver hkps://{domain}:443 --recv-keys {fpr}
 get list gpg --batch --no-tty --with-colons --list-keys
 get search gpg --batch --no-tty --with-colons --keyserver hkps://{domain}:443 --search-keys {ann}
 get sq-wkd sq wkd get {ann}
+get sq-elsewhere sq wkd get {dan}
 get sq-direct sq wkd get --binary {ann}
 get sq-key sq keyserver --server hkps://{domain}:443 get {fpr}
+get npm env NODE_EXTRA_CA_CERTS=$PWD/ca.pem node {npm}
 """
+
+
+def fetched(*words):
+    return subprocess.run([INTEROP / words[0], *words[1:]], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def npm(fpr, cert):
+    """The words of node's."""
+    asked = {"server": f"https://{DOMAIN}",
+             "wkd": {"ann": ANN, "case": ANN.lower(), "direct": DAN, "hidden": HID, "nobody": f"nobody@{DOMAIN}"},
+             "hkp": {"fingerprint": {"keyId": fpr}, "keyid": {"keyId": fpr[-16:]}, "address": {"query": ANN},
+                     "user id": {"query": f"Somebody <{ANN}>"}, "hidden": {"query": HID},
+                     "short": {"keyId": fpr[-8:]}},
+             "upload": cert.decode()}
+    return [INTEROP / "keyserver_client.mjs", fetched("fetch_openpgpjs"),
+            fetched("fetch_npm", "@openpgp/wkd-client", "0.0.4"), fetched("fetch_npm", "@openpgp/hkp-client", "0.0.3"),
+            json.dumps(asked)]
 
 
 def openssl(place, *args):
@@ -53,7 +76,8 @@ def found():
         i.init(port_base=0, https="yes", http="yes", smtp="no", submissions="no", submission="no", imap="no",
                imaps="no")
         place = i.place
-        for address in ANN, HID:
+        i.run("domain", "add", DIRECT)
+        for address in ANN, HID, DAN:
             cert = place / address
             cert.write_bytes(i.keyring.generate(address))
             i.run("account", "add", address, "--key", cert)
@@ -62,17 +86,18 @@ def found():
                 "ca.pem", "-subj", "/CN=A test's authority")
         openssl(place, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "csr", "-subj",
                 f"/CN={DOMAIN}")
-        (place / "ext").write_text(f"subjectAltName=DNS:{DOMAIN},DNS:openpgpkey.{DOMAIN}\n")
+        (place / "ext").write_text(f"subjectAltName=DNS:{DOMAIN},DNS:openpgpkey.{DOMAIN},DNS:{DIRECT}\n")
         openssl(place, "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
                 "30", "-extfile", "ext", "-out", "chain")
         (i.dir / "tls" / "chain.pem").write_bytes((place / "chain").read_bytes() + (place / "ca.pem").read_bytes())
         (i.dir / "tls" / "key.pem").write_bytes((place / "key").read_bytes())
-        (place / "hosts").write_text(f"127.0.0.1 localhost {DOMAIN} openpgpkey.{DOMAIN}\n")
+        (place / "hosts").write_text(f"127.0.0.1 localhost {DOMAIN} openpgpkey.{DOMAIN} {DIRECT}\n")
         (place / "home").mkdir(mode=0o700)
         (place / "home" / "dirmngr.conf").write_text(f"hkp-cacert {place}/ca.pem\nstandard-resolver\ndisable-ipv6\n")
         fpr = i.keyring.fingerprint(ANN)
         p = subprocess.run(["unshare", "-n", "-m", "sh", "-c", SCRIPT.format(
-            binary=i.binary, ann=ANN, hid=HID, domain=DOMAIN, fpr=fpr)], cwd=place, env=i.env, capture_output=True,
+            binary=i.binary, ann=ANN, hid=HID, dan=DAN, domain=DOMAIN, fpr=fpr,
+            npm=shlex.join(map(str, npm(fpr, i.keyring.export(ANN)))))], cwd=place, env=i.env, capture_output=True,
             timeout=600)
         assert p.returncode == 0, p.stderr + (place / "serve.log").read_bytes()
         yield fpr, {f.stem: answer(f) for f in place.glob("*.out")}
@@ -98,5 +123,20 @@ def test_gpg_by_key_server(found):
 
 def test_sq(found):
     fpr, of = found
-    for name in "sq-wkd", "sq-direct", "sq-key":
+    for name in "sq-wkd", "sq-direct", "sq-elsewhere", "sq-key":
         assert of[name][0] == 0 and of[name][1], of[name]
+
+
+def test_npm(found):
+    fpr, of = found
+    status, out, err = of["npm"]
+    assert status == 0, err
+    told = json.loads(out)
+    same = {"fingerprint": fpr.lower(), "userIDs": [ANN]}
+    assert told["wkd"]["ann"] == told["wkd"]["case"] == same
+    assert told["wkd"]["direct"]["userIDs"] == [DAN]
+    assert "error" in told["wkd"]["hidden"] and told["wkd"]["hidden"] == told["wkd"]["nobody"]
+    assert {n: told["hkp"][n] for n in ("fingerprint", "keyid", "address", "user id")} == dict.fromkeys(
+        ("fingerprint", "keyid", "address", "user id"), same)
+    assert told["hkp"]["hidden"] is None and told["hkp"]["short"] is None
+    assert told["upload"] == 403
