@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "server/autoconfig/autoconfig.h"
+#include "server/base/below.h"
 #include "server/cli/dkim.h"
 #include "server/core/error.h"
 #include "server/doctor/zone.h"
-#include "server/mailauth/mta_sts.h"
 
 struct printing {
     struct zone zone;
@@ -62,10 +62,11 @@ static void print_dkim(const struct zone *z, const struct signing_keys *k)
 
 static void print_sts(const struct zone *z)
 {
-    if (!z->sts_id)
+    if (!z->policy_len)
         return;
     printf("; MTA-STS (RFC 8461): others then send over TLS alone, to a server whose certificate an authority signed\n"
-           "; (mta_sts_mode). This server has the policy, so mta-sts.%s leads to it, and needs a certificate for\n"
+           "; (mta_sts_mode). This server has the policy, so " BELOW_MTA_STS
+           ".%s leads to it, and needs a certificate for\n"
            "; that name (DIR/tls). The id is that of the policy as it stands: publish it again when it has changed.\n",
            z->domain);
     print_record(z, ZONE_STS, "");
@@ -83,6 +84,17 @@ static void print_clients(const struct zone *z)
         print_record(z, r, r == ZONE_PACC ? "\n" : "");
 }
 
+static void print_wkd(const struct zone *z)
+{
+    if (!z->https)
+        return;
+    printf(
+        "; WKD: at this name, over HTTPS, others find the certificates of those people here who want to be found. It\n"
+        "; needs a certificate: letterlock acme run, or DIR/tls/" BELOW_OPENPGPKEY ".%s.chain.pem.\n",
+        z->domain);
+    print_record(z, ZONE_WKD_HOST, "\n");
+}
+
 static void print_rest(const struct zone *z)
 {
     printf(
@@ -93,11 +105,7 @@ static void print_rest(const struct zone *z)
     printf("; TLS reports (RFC 8460): once a day others tell this address how their mail got here.\n");
     print_record(z, ZONE_TLS_REPORTS, "\n");
     print_sts(z);
-    printf(
-        "; WKD: at this name, over HTTPS, others find the certificates of those people here who want to be found. It\n"
-        "; needs a certificate: letterlock acme run, or DIR/tls/openpgpkey.%s.chain.pem.\n"
-        "openpgpkey.%s.  IN CNAME %s.\n\n",
-        z->domain, z->domain, z->host);
+    print_wkd(z);
     printf("; Mail clients find the server by these (RFC 6186, RFC 8314): TLS from the first octet, nothing else.\n");
     print_record(z, ZONE_SUBMISSIONS, "");
     print_record(z, ZONE_IMAPS, "");
@@ -177,19 +185,6 @@ static int print_zone(const struct cli *c, struct instance *i, struct printing *
     return EXIT_DONE;
 }
 
-/* NULL: no policy is served. */
-static const char *served_policy(const struct config *c, char id[MTA_STS_ID_MAX + 1])
-{
-    char text[MTA_STS_OWN_MAX];
-    size_t len =
-        mta_sts_policy_write(c->mta_sts_mode, c->mta_sts_mx[0] ? c->mta_sts_mx : c->domain, c->mta_sts_max_age, text);
-
-    if (!c->https || len == 0)
-        return NULL;
-    mta_sts_policy_id(slice_of(text, len), id);
-    return id;
-}
-
 int command_domain_dns(struct cli *c)
 {
     struct instance i;
@@ -199,16 +194,13 @@ int command_domain_dns(struct cli *c)
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    char id[MTA_STS_ID_MAX + 1], digest[AUTOCONFIG_DIGEST_CAP];
+    char digest[AUTOCONFIG_DIGEST_CAP];
     struct autoconfig settings = {.domain = domain};
+    struct printing p = {.known = false};
     autoconfig_take(&settings, &i.config);
     autoconfig_pacc_digest(&settings, digest);
-    struct printing p = {{.domain = domain,
-                          .host = i.config.domain,
-                          .smarthost = i.config.smarthost,
-                          .sts_id = served_policy(&i.config, id),
-                          .pacc_digest = i.config.https ? digest : NULL},
-                         false};
+    zone_init(&p.zone, domain, &i.config);
+    p.zone.pacc_digest = i.config.https ? digest : NULL;
     rc = print_zone(c, &i, &p);
     instance_close(&i);
     return rc;

@@ -101,13 +101,9 @@ static void run_all(struct doctor *d)
 
 int doctor_run(const struct doctor_facts *f, doctor_fn *fn, void *arg)
 {
-    struct doctor d = {
-        .f = f,
-        .fn = fn,
-        .arg = arg,
-        .zone = {.domain = f->domain, .host = f->config->domain, .smarthost = f->config->smarthost},
-    };
+    struct doctor d = {.f = f, .fn = fn, .arg = arg};
 
+    zone_init(&d.zone, f->domain, f->config);
     d.loop = loop_create();
     d.dns = d.loop ? dns_create(d.loop) : NULL;
     d.fetch = d.dns ? fetch_create(d.loop) : NULL;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/base/below.h"
 #include "server/core/error.h"
 
 /* What an issuer's certificates say of it, and the name by which CAA knows it (RFC 8659 section 4.2). */
@@ -21,6 +22,16 @@ const char *zone_issuer(const struct zone *z)
         if (strcmp(issuers[n].organization, z->issuer) == 0)
             return issuers[n].caa;
     return NULL;
+}
+
+void zone_init(struct zone *z, const char *domain, const struct config *c)
+{
+    *z = (struct zone){.domain = domain, .host = c->domain, .smarthost = c->smarthost, .https = c->https};
+    if (c->https)
+        z->policy_len = mta_sts_policy_write(c->mta_sts_mode, c->mta_sts_mx[0] ? c->mta_sts_mx : c->domain,
+                                             c->mta_sts_max_age, z->policy);
+    if (z->policy_len)
+        mta_sts_policy_id(slice_of(z->policy, z->policy_len), z->sts_id);
 }
 
 void zone_take_chain(struct zone *z, const struct chain *c)
@@ -43,7 +54,7 @@ static void reports(const struct zone *z, char *out)
 
 static void sts(const struct zone *z, char *out)
 {
-    snprintf(out, DATA_CAP, "\"v=STSv1; id=%s\"", z->sts_id ? z->sts_id : "1");
+    snprintf(out, DATA_CAP, "\"v=STSv1; id=%s\"", z->sts_id[0] ? z->sts_id : "1");
 }
 
 static void host(const struct zone *z, char *out)
@@ -98,14 +109,15 @@ static const struct row {
     [ZONE_DMARC] = {"_dmarc.", false, "TXT", "\"v=DMARC1; p=quarantine\"", NULL},
     [ZONE_TLS_REPORTS] = {"_smtp._tls.", false, "TXT", NULL, reports},
     [ZONE_STS] = {"_mta-sts.", false, "TXT", NULL, sts},
-    [ZONE_STS_HOST] = {"mta-sts.", false, "CNAME", NULL, host},
+    [ZONE_STS_HOST] = {BELOW_MTA_STS ".", false, "CNAME", NULL, host},
+    [ZONE_WKD_HOST] = {BELOW_OPENPGPKEY ".", false, "CNAME", NULL, host},
     [ZONE_SUBMISSIONS] = {"_submissions._tcp.", false, "SRV", NULL, submissions},
     [ZONE_IMAPS] = {"_imaps._tcp.", false, "SRV", NULL, imaps},
     [ZONE_IMAP] = {"_imap._tcp.", false, "SRV", "0 0 0 .", NULL},
-    [ZONE_AUTOCONFIG] = {"autoconfig.", false, "CNAME", NULL, host},
-    [ZONE_AUTODISCOVER] = {"autodiscover.", false, "CNAME", NULL, host},
+    [ZONE_AUTOCONFIG] = {BELOW_AUTOCONFIG ".", false, "CNAME", NULL, host},
+    [ZONE_AUTODISCOVER] = {BELOW_AUTODISCOVER ".", false, "CNAME", NULL, host},
     [ZONE_AUTODISCOVER_SRV] = {"_autodiscover._tcp.", false, "SRV", NULL, autodiscover},
-    [ZONE_PACC_HOST] = {"ua-auto-config.", false, "CNAME", NULL, host},
+    [ZONE_PACC_HOST] = {BELOW_PACC ".", false, "CNAME", NULL, host},
     [ZONE_PACC] = {"_ua-auto-config.", false, "TXT", NULL, pacc},
     [ZONE_HOST_SPF] = {"", true, "TXT", "\"v=spf1 a -all\"", NULL},
     [ZONE_TLSA] = {"_25._tcp.", true, "TLSA", NULL, tlsa},

@@ -7,13 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/base/config.h"
 #include "server/doctor/chain.h"
+#include "server/mailauth/mta_sts.h"
 
 struct zone {
     const char *domain, *host, *smarthost; /* the server's own name; "" for none */
-    const char *sts_id;                    /* of the MTA-STS policy that is served; NULL: none is */
     const char *pacc_digest;               /* of the settings for mail clients that are served; NULL: none are */
-    bool has_chain;                        /* of the certificate in use: */
+    bool https;                            /* is served */
+    size_t policy_len;                     /* of the MTA-STS policy that is served; 0: none is */
+    char policy[MTA_STS_OWN_MAX], sts_id[MTA_STS_ID_MAX + 1];
+    bool has_chain; /* of the certificate in use: */
     uint8_t key_sha256[32];
     char issuer[CHAIN_ISSUER_CAP];
 };
@@ -26,6 +30,7 @@ enum zone_record {
     ZONE_TLS_REPORTS,
     ZONE_STS,
     ZONE_STS_HOST,
+    ZONE_WKD_HOST,
     ZONE_SUBMISSIONS,
     ZONE_IMAPS,
     ZONE_IMAP,
@@ -41,6 +46,8 @@ enum zone_record {
 };
 enum { ZONE_RECORD_CAP = 1024 };
 
+/* All but the certificate. What it points at lasts as long as domain and c do. */
+void zone_init(struct zone *z, const char *domain, const struct config *c);
 void zone_take_chain(struct zone *z, const struct chain *c);
 /* "example.org.  IN MX 10 mail.example.org." Of TLSA and CAA only with a certificate. */
 void zone_record_write(const struct zone *z, enum zone_record r, char out[ZONE_RECORD_CAP]);

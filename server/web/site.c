@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "server/base/below.h"
 #include "server/core/error.h"
 #include "server/mail/date.h"
 #include "server/mailauth/mta_sts.h"
@@ -48,10 +49,8 @@ static const char *below(const char *host, const char *label)
 
 const char *site_domain(struct site *s, const char *host)
 {
-    static const char *const labels[] = {"mta-sts", "openpgpkey", "autoconfig", "autodiscover", "ua-auto-config"};
-
-    for (size_t i = 0; i < sizeof(labels) / sizeof(*labels); i++) {
-        const char *domain = below(host, labels[i]);
+    for (size_t i = 0; i < BELOW_N; i++) {
+        const char *domain = below(host, below_labels[i]);
 
         if (domain && site_is_hosted(s, domain))
             return domain;
@@ -83,7 +82,7 @@ void site_redirect(struct site *s, struct http_exchange *x, const struct http_re
 static void give_policy(void *arg, struct http_exchange *x, const struct http_request *r)
 {
     struct site *s = arg;
-    const char *domain = below(r->host, "mta-sts");
+    const char *domain = below(r->host, BELOW_MTA_STS);
 
     if (!domain || !site_is_hosted(s, domain)) {
         s->web->not_found(s->web, x, r);

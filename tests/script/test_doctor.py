@@ -3,6 +3,7 @@
 What is broken in one zone at a time would take a run of its own; so cases that have nothing to do with one another are
 broken in one round, and every round shows that nothing else has changed."""
 import contextlib
+import hashlib
 import http.server
 import json
 import pathlib
@@ -378,6 +379,33 @@ def test_a_policy(home, monkeypatch, state, says, answer):
         monkeypatch.setattr(Web, name, value)
     lines = [f for f in home.doctor() if f["id"] == "mta-sts"]
     assert [f["state"] for f in lines] == [state] and re.search(says, lines[0]["found"]), lines
+
+
+def test_a_policy_of_this_server_s(home, monkeypatch):
+    """What is wanted is what its own web server has; and a record must have the id of that."""
+    def line():
+        return [f for f in home.doctor() if f["id"] == "mta-sts"][0]
+    home.i.configure(https="yes", mta_sts_mode="enforce", mta_sts_max_age=1209600)
+    try:
+        own = policy("mode: enforce", "mx: mx.here.test", "max_age: 1209600")
+        record = re.search(r"^_mta-sts\..*$", home.i.run("domain", "dns", "here.test").stdout.decode(), re.M)[0]
+        assert hashlib.sha256(own.encode()).hexdigest()[:32] in record
+        monkeypatch.setattr(Web, "text", own)
+        home.publish({})
+        stale = line()
+        assert stale["state"] == "warn" and "id is not that of" in stale["found"] and stale["want"] == record
+        monkeypatch.setattr(Web, "status", 404)
+        gone = line()
+        assert gone["state"] == "fail" and "lead the name to this server" in gone["do"]
+        assert gone["want"].endswith(own.strip().replace("\r\n", " / "))
+        monkeypatch.setattr(Web, "status", 200)
+        home.publish({"sts": ""})
+        none = line()
+        assert none["state"] == "warn" and none["want"] == record
+        home.publish({"sts": record.replace("_mta-sts.here.test.  IN", "_mta-sts")})
+        assert line()["state"] == "ok"
+    finally:
+        home.i.configure(https="no")
 
 
 def test_a_policy_that_is_not_there(home):

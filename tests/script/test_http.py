@@ -93,6 +93,8 @@ def test_the_record_has_the_id_of_the_policy(site):
     zone = site.run("domain", "dns", "example.org").stdout.decode()
     assert f'_mta-sts.example.org.  IN TXT "v=STSv1; id={hashlib.sha256(body).hexdigest()[:32]}"' in zone
     assert f"mta-sts.example.org.  IN CNAME {NAME}." in zone
+    assert f"openpgpkey.example.org.  IN CNAME {NAME}." in zone
+    assert get(site, "/.well-known/openpgpkey/example.org/policy", "openpgpkey.example.org")[0] == 200
 
 
 def test_pages(site):
