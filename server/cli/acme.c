@@ -1,12 +1,15 @@
 /* letterlock acme run: which names need a certificate, and for each the key that is kept or exchanged. */
 #include <errno.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "server/base/below.h"
 #include "server/base/certs.h"
 #include "server/cli/acme.h"
 #include "server/core/error.h"
@@ -14,8 +17,13 @@
 #include "server/mail/date.h"
 #include "server/master/offline.h"
 
+struct name {
+    char text[CERTS_NAME_MAX + 1];
+    bool exchanged; /* its key, in this run */
+};
+
 struct names {
-    char (*v)[CERTS_NAME_MAX + 1];
+    struct name *v;
     size_t n;
     bool failed;
 };
@@ -26,7 +34,7 @@ struct names {
 static void add_name(struct names *l, const char *name)
 {
     for (size_t i = 0; i < l->n; i++)
-        if (!strcmp(l->v[i], name))
+        if (!strcmp(l->v[i].text, name))
             return;
     if (!certs_name_valid(name) || l->n == CERTS_PAIRS_MAX)
         return;
@@ -34,17 +42,17 @@ static void add_name(struct names *l, const char *name)
     l->failed |= !larger;
     if (larger) {
         l->v = larger;
-        snprintf(l->v[l->n++], sizeof(*l->v), "%s", name);
+        l->v[l->n] = (struct name){.exchanged = false};
+        snprintf(l->v[l->n++].text, sizeof(l->v->text), "%s", name);
     }
 }
 
 static int add_domain(void *arg, const char *domain)
 {
-    static const char *const before[] = {
-        "", "mta-sts.", "openpgpkey.", "autoconfig.", "autodiscover.", "ua-auto-config."};
     char name[300];
-    for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
-        snprintf(name, sizeof(name), "%s%s", before[i], domain);
+    add_name(arg, domain);
+    for (size_t i = 0; i < BELOW_N; i++) {
+        snprintf(name, sizeof(name), "%s.%s", below_labels[i], domain);
         add_name(arg, name);
     }
     return 0;
@@ -103,10 +111,10 @@ static bool is_due(const struct acme *a, const struct acme_pair *p, char day[DAT
 
 /* ---- the key ---- */
 
-/* The key that is there is kept: what names it in DNS goes on being right (TLSA 3 1 1). */
+/* The key that is in use is kept: what names it in DNS goes on being right (TLSA 3 1 1). */
 static int keep_key(const struct acme *a, const struct acme_pair *p, EVP_PKEY **ret)
 {
-    int err = acme_key_read(p->key, ret);
+    int err = acme_key_in_use(p, ret);
     if (err == ERR_NOT_FOUND)
         err = acme_key_make(p->key, ret);
     return err ? cli_fail(a->cli, "%s: the key %s: %s", p->name, p->key, cli_err_str(err)) : EXIT_DONE;
@@ -170,7 +178,19 @@ static int exchange_key(const struct acme *a, const struct acme_pair *p, EVP_PKE
 
 /* ---- one name ---- */
 
-static int renew(struct acme *a, const struct acme_pair *p)
+/* Before the first file changes: whoever comes after a run that was cut short has them served. */
+static int mark_late(const struct acme *a)
+{
+    int err = cli_write_file(a->late, "", 0, 0600);
+    return err == ERR_EXISTS ? OK : err;
+}
+
+static int unplaced(const struct acme *a, const struct acme_pair *p, int err)
+{
+    return cli_fail(a->cli, "%s: the certificate cannot be put in its place: %s", p->name, cli_err_str(err));
+}
+
+static int renew(struct acme *a, const struct acme_pair *p, bool *ret_exchanged)
 {
     const bool exchange = a->cli->opt[OPT_EXCHANGE_KEY] != NULL;
     char *chain, day[DATE_DAY_SIZE];
@@ -180,25 +200,40 @@ static int renew(struct acme *a, const struct acme_pair *p)
     if (rc)
         return rc;
     rc = acme_order(a, p, key, &chain, &len);
+    if (!rc) {
+        int err = mark_late(a);
+        if (!err)
+            err = acme_install(p, chain, len, exchange ? key : NULL);
+        free(chain);
+        rc = err ? unplaced(a, p, err) : EXIT_DONE;
+    }
     EVP_PKEY_free(key);
     if (rc)
         return rc;
-    int err = acme_install(p, chain, len, exchange);
-    free(chain);
-    if (err)
-        return cli_fail(a->cli, "%s: the certificate cannot be put in its place: %s", p->name, cli_err_str(err));
+    *ret_exchanged = exchange;
     struct chain *c;
     if (!chain_read(p->chain, &c)) {
         date_write_day(chain_ends(c), day);
         chain_free(c);
-        printf("%s: a certificate until %s%s\n", p->name, day,
-               exchange ? ", for the next key: what DNS says of the former one may go" : "");
+        printf("%s: a certificate until %s%s\n", p->name, day, exchange ? ", for the next key" : "");
     }
     return EXIT_DONE;
 }
 
+static int finish_exchange(const struct acme *a, const struct acme_pair *p, bool *ret_exchanged)
+{
+    int err = mark_late(a);
+    if (!err)
+        err = acme_finish(p);
+    if (err)
+        return unplaced(a, p, err);
+    printf("%s: the exchange of its key, which was cut short, is done\n", p->name);
+    *ret_exchanged = true;
+    return EXIT_DONE;
+}
+
 /* Of what the operator named, and of the server's own name, it is said that it leads elsewhere. */
-static int see_name(struct acme *a, const char *name, unsigned *renewed)
+static int see_name(struct acme *a, const char *name, bool *ret_exchanged)
 {
     struct acme_pair p;
     char day[DATE_DAY_SIZE] = "";
@@ -207,6 +242,8 @@ static int see_name(struct acme *a, const char *name, unsigned *renewed)
     if (p.own && (a->config->tls_chain[0] == '/' || a->config->tls_key[0] == '/'))
         return cli_fail(a->cli, "%s: tls_chain or tls_key is outside of %s: who wrote them renews them", name,
                         a->cli->dir);
+    if (acme_unfinished(&p))
+        return finish_exchange(a, &p, ret_exchanged);
     if (!is_due(a, &p, day)) {
         printf("%s: good until %s\n", name, day);
         return EXIT_DONE;
@@ -218,9 +255,7 @@ static int see_name(struct acme *a, const char *name, unsigned *renewed)
         printf("%s: leads elsewhere, or nowhere: left out\n", name);
         return EXIT_DONE;
     }
-    int rc = renew(a, &p);
-    *renewed += rc == EXIT_DONE;
-    return rc;
+    return renew(a, &p, ret_exchanged);
 }
 
 /* ---- all of them ---- */
@@ -263,53 +298,71 @@ static int prepare(struct acme *a, struct instance *i)
         return cli_fail(a->cli, "no server runs on %s, and the ACME server asks it: letterlock serve starts one",
                         a->cli->dir);
     if (cli_resolve(a->cli->dir, dir, sizeof(dir)) || cli_join(dir, "acme", a->dir) ||
-        cli_join(a->dir, "hook", a->hook))
+        cli_join(a->dir, "hook", a->hook) || cli_join(a->dir, "late", a->late))
         return cli_fail(a->cli, "the path of %s is too long", a->cli->dir);
     if (mkdir(a->dir, 0700) && errno != EEXIST)
         return cli_fail(a->cli, "%s: %s", a->dir, strerror(errno));
+    a->lock = open(a->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (a->lock < 0 || flock(a->lock, LOCK_EX | LOCK_NB))
+        return errno == EWOULDBLOCK ? cli_fail(a->cli, "another letterlock acme run is at work on %s", a->cli->dir)
+                                    : cli_fail(a->cli, "%s: %s", a->dir, strerror(errno));
     int err = write_hook(a);
     return err ? cli_fail(a->cli, "%s: %s", a->hook, cli_err_str(err)) : EXIT_DONE;
 }
 
-static int work(struct cli *c, struct instance *i, struct acme *a, unsigned *renewed)
+static int see_names(struct cli *c, struct instance *i, struct acme *a, struct names *l)
 {
     struct offline_params p = instance_offline(c, i);
-    struct names l = {.n = 0};
     struct offline *resolver;
     char why[256] = "";
-    int channel, rc = find_names(c, i, &l);
-    int err = rc ? OK : offline_role(ROLE_RESOLVER, &p, &resolver, &channel, why, sizeof(why));
+    int channel, rc = EXIT_DONE;
+    int err = offline_role(ROLE_RESOLVER, &p, &resolver, &channel, why, sizeof(why));
     if (err)
-        rc = cli_fail(c, "DNS cannot be asked: %s", *why ? why : err_str(err));
-    if (rc) {
-        free(l.v);
-        return rc;
-    }
+        return cli_fail(c, "DNS cannot be asked: %s", *why ? why : err_str(err));
     err = doctor_names_create(channel, &a->names);
-    for (size_t k = 0; !err && k < l.n; k++)
-        if (see_name(a, l.v[k], renewed))
+    for (size_t k = 0; !err && k < l->n; k++)
+        if (see_name(a, l->v[k].text, &l->v[k].exchanged))
             rc = EXIT_REFUSED; /* the others go on */
     if (err)
         rc = cli_fail(c, "%s", err_str(err));
     doctor_names_destroy(a->names);
     offline_stop(resolver);
-    free(l.v);
     return rc;
+}
+
+/* What this run or one that was cut short has put there. Not before that is DNS right without the former key. */
+static int have_it_served(struct cli *c, const struct acme *a, const struct names *l)
+{
+    if (access(a->late, F_OK))
+        return EXIT_DONE;
+    if (command_reload(c) != EXIT_DONE)
+        return EXIT_REFUSED;
+    (void)unlink(a->late); /* else it is read once more */
+    for (size_t k = 0; k < l->n; k++)
+        if (l->v[k].exchanged)
+            printf("%s: its next key is served: what DNS says of the former one may go\n", l->v[k].text);
+    return EXIT_DONE;
 }
 
 int command_acme_run(struct cli *c)
 {
     struct instance i;
-    unsigned renewed = 0;
+    struct names l = {.n = 0};
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    struct acme a = {.cli = c, .config = &i.config};
+    struct acme a = {.cli = c, .config = &i.config, .lock = -1};
     rc = prepare(&a, &i);
+    bool prepared = rc == EXIT_DONE;
+    if (prepared)
+        rc = find_names(c, &i, &l);
     if (!rc)
-        rc = work(c, &i, &a, &renewed);
+        rc = see_names(c, &i, &a, &l);
     instance_close(&i);
-    if (renewed && command_reload(c) != EXIT_DONE)
+    if (prepared && have_it_served(c, &a, &l) != EXIT_DONE)
         rc = EXIT_REFUSED;
+    if (a.lock >= 0)
+        close(a.lock);
+    free(l.v);
     return rc;
 }

@@ -14,6 +14,20 @@
 #include "server/base/certs.h"
 #include "server/cli/acme.h"
 #include "server/core/error.h"
+#include "server/doctor/chain.h"
+
+static void wipe(char *text, size_t len)
+{
+    sodium_memzero(text, len);
+    free(text);
+}
+
+static EVP_PKEY *next_key(BIO *pem)
+{
+    EVP_PKEY *key = pem ? PEM_read_bio_PrivateKey(pem, NULL, NULL, (void *)"") : NULL;
+    ERR_clear_error();
+    return key;
+}
 
 int acme_key_read(const char *path, EVP_PKEY **ret)
 {
@@ -23,11 +37,9 @@ int acme_key_read(const char *path, EVP_PKEY **ret)
     if (err)
         return err;
     BIO *pem = BIO_new_mem_buf(text, (int)len);
-    EVP_PKEY *key = pem ? PEM_read_bio_PrivateKey(pem, NULL, NULL, (void *)"") : NULL;
+    EVP_PKEY *key = next_key(pem);
     BIO_free(pem);
-    sodium_memzero(text, len);
-    free(text);
-    ERR_clear_error();
+    wipe(text, len);
     if (!key)
         return ERR_FORMAT;
     *ret = key;
@@ -59,18 +71,26 @@ static int replace(const char *path, const void *data, size_t len, unsigned mode
     return err;
 }
 
+static bool put_key(BIO *pem, EVP_PKEY *key)
+{
+    return PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) == 1;
+}
+
+/* Its owner may read the file from the moment on that it has this name. */
+static int write_bio(BIO *pem, bool done, const char *path)
+{
+    char *text = NULL;
+    long n = done ? BIO_get_mem_data(pem, &text) : 0;
+    int err = n > 0 ? replace(path, text, (size_t)n, 0600) : ERR_CRYPTO;
+    BIO_free(pem);
+    return err;
+}
+
 int acme_key_make(const char *path, EVP_PKEY **ret)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    BIO *pem = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    long n = 0;
-    if (key && pem && PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL))
-        n = BIO_get_mem_data(pem, &text);
-    int err = n > 0 ? write_owned(path, text, (size_t)n, 0600) : ERR_CRYPTO;
-    if (n > 0)
-        sodium_memzero(text, (size_t)n);
-    BIO_free(pem);
+    BIO *pem = BIO_new(BIO_s_secmem());
+    int err = write_bio(pem, key && pem && put_key(pem, key), path);
     if (err) {
         EVP_PKEY_free(key);
         return err;
@@ -112,48 +132,99 @@ int acme_request_write(const char *name, EVP_PKEY *key, const char *path)
     return err;
 }
 
-/* The next key before the one that is in use; "" for a key that there is not yet. */
-static int write_both_keys(const struct acme_pair *p, char **ret_next, size_t *ret_len)
+/* ---- what the server reads ---- */
+
+static bool chain_is_for(const struct chain *c, const EVP_PKEY *key)
 {
-    char *former = NULL, *both;
-    size_t next_len, former_len = 0;
-    int err = cli_read_file(p->next, CERTS_KEY_MAX, ret_next, &next_len);
+    uint8_t of_chain[32], of_key[32];
+    return chain_key_sha256(c, of_chain) == OK && acme_key_sha256(key, of_key) == OK &&
+           memcmp(of_chain, of_key, sizeof(of_key)) == 0;
+}
+
+int acme_key_in_use(const struct acme_pair *p, EVP_PKEY **ret)
+{
+    struct chain *c;
+    char *text;
+    size_t len;
+    int err = cli_read_file(p->key, CERTS_KEY_MAX, &text, &len);
     if (err)
         return err;
-    *ret_len = next_len;
-    err = cli_read_file(p->key, CERTS_KEY_MAX, &former, &former_len);
-    if (err && err != ERR_NOT_FOUND)
-        return err;
-    both = malloc(next_len + former_len + 1);
-    if (both) {
-        memcpy(both, *ret_next, next_len);
-        if (former_len)
-            memcpy(both + next_len, former, former_len);
-        err = replace(p->key, both, next_len + former_len, 0600);
-        sodium_memzero(both, next_len + former_len);
-    } else {
-        err = ERR_MEMORY;
+    BIO *pem = BIO_new_mem_buf(text, (int)len);
+    EVP_PKEY *first = next_key(pem), *key = first;
+    if (first && chain_read(p->chain, &c) == OK) {
+        while (key && !chain_is_for(c, key)) {
+            if (key != first)
+                EVP_PKEY_free(key);
+            key = next_key(pem);
+        }
+        chain_free(c);
     }
-    free(both);
-    if (former)
-        sodium_memzero(former, former_len);
-    free(former);
+    BIO_free(pem);
+    wipe(text, len);
+    if (!first)
+        return ERR_FORMAT;
+    *ret = key ? key : first;
+    if (*ret != first)
+        EVP_PKEY_free(first);
+    return OK;
+}
+
+/* The key's file: the next key, and behind it the one in use, NULL: none. */
+static int write_keys(const struct acme_pair *p, EVP_PKEY *next, EVP_PKEY *in_use)
+{
+    BIO *pem = BIO_new(BIO_s_secmem());
+    bool done = pem && put_key(pem, next) && (!in_use || put_key(pem, in_use));
+    return write_bio(pem, done, p->key);
+}
+
+static int write_both_keys(const struct acme_pair *p, EVP_PKEY *next)
+{
+    EVP_PKEY *in_use = NULL;
+    int err = acme_key_in_use(p, &in_use);
+    if (!err || err == ERR_NOT_FOUND)
+        err = write_keys(p, next, in_use);
+    EVP_PKEY_free(in_use);
     return err;
 }
 
-int acme_install(const struct acme_pair *p, const char *chain, size_t len, bool new_key)
+/* The next key goes last: as long as it is there, the rest is made up for. */
+static int forget_next(const struct acme_pair *p)
 {
-    char *next = NULL;
-    size_t next_len = 0;
-    int err = new_key ? write_both_keys(p, &next, &next_len) : OK;
+    return (unlink(p->seen) && errno != ENOENT) || unlink(p->next) ? ERR_IO : OK;
+}
+
+int acme_install(const struct acme_pair *p, const char *chain, size_t len, EVP_PKEY *next)
+{
+    int err = next ? write_both_keys(p, next) : OK;
     if (!err)
         err = replace(p->chain, chain, len, 0644);
-    if (!err && new_key)
-        err = replace(p->key, next, next_len, 0600);
-    if (!err && new_key && (unlink(p->next) || (unlink(p->seen) && errno != ENOENT)))
-        err = ERR_IO;
-    if (next)
-        sodium_memzero(next, next_len);
-    free(next);
-    return err;
+    if (!err && next)
+        err = write_keys(p, next, NULL);
+    return err || !next ? err : forget_next(p);
+}
+
+bool acme_unfinished(const struct acme_pair *p)
+{
+    struct chain *c;
+    EVP_PKEY *next;
+    if (acme_key_read(p->next, &next))
+        return false;
+    bool is = chain_read(p->chain, &c) == OK;
+    if (is) {
+        is = chain_is_for(c, next);
+        chain_free(c);
+    }
+    EVP_PKEY_free(next);
+    return is;
+}
+
+int acme_finish(const struct acme_pair *p)
+{
+    EVP_PKEY *next;
+    int err = acme_key_read(p->next, &next);
+    if (err)
+        return err;
+    err = write_keys(p, next, NULL);
+    EVP_PKEY_free(next);
+    return err ? err : forget_next(p);
 }
