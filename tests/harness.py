@@ -227,10 +227,13 @@ class Instance:
         self.run("init", "--domain", self.domain, "--loopback", self.base, "--store-key-file", self.place / "storekey")
         # No account's limits: tests send as nobody does. A build to compare with may not know them yet.
         known = (self.dir / "letterlock.conf").read_text()
-        limits = [n for n in ("send_messages_day", "send_recipients_day", "send_new_recipients_day") if n in known]
+        limits = [n for n in ("send_messages_day", "send_recipients_day", "send_new_recipients_day",
+                              "send_messages_minute") if n in known]
+        sessions = [n for n in ("smtp_sessions_account",) if n in known]
         web = [n for n in ("http", "https") if not self.web and re.search(rf"^#? *{n} =", known, re.M)]
         self.configure(**{"imap_plain_auth_loopback": "yes", "role_uid_base": 61800 + 100 * int(worker),
-                          **dict.fromkeys(limits, 0), **dict.fromkeys(web, "no"), **settings,
+                          **dict.fromkeys(limits, 0), **dict.fromkeys(sessions, 1000),
+                          **dict.fromkeys(web, "no"), **settings,
                           "reader_turn_ms": min(self.turn_ms, 100)})
         return self
 

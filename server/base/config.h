@@ -33,7 +33,8 @@ struct config {
     uint32_t recipients_max; /* of one transaction, default 100 */
     uint32_t text_line_max;  /* octets of a line in DATA (RFC 5321 section 4.5.3.1.6); real mail has long ones */
     uint32_t smtp_sessions, smtp_sessions_peer;
-    uint32_t smtp_errors;                                                   /* bad commands before 421 */
+    uint32_t smtp_errors; /* bad commands before 421 */
+    uint32_t smtp_sessions_account, send_messages_burst, send_messages_minute;
     uint32_t smtp_errors_peer, smtp_errors_minute;                          /* before answers are slowed */
     uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */
     uint64_t plaintext_budget, plaintext_budget_peer;                       /* bytes in flight */

@@ -110,6 +110,8 @@ const struct config_item config_items[] = {
     U32(smtp_sessions_peer, PEER, 50, 1, 1000000,
         "SMTP sessions of one peer: an IPv4 address or an IPv6 /64. One more is refused. Its /24 or /48 may have eight "
         "times that."),
+    U32(smtp_sessions_account, PEER, 20, 1, 1000000,
+        "Sessions of one account that sends, from wherever. One more is refused when it logs in."),
     U32(smtp_errors, LIVE, 20, 1, 10000, "Bad commands in a session before it is ended with 421."),
     U32(smtp_errors_peer, PEER, 20, 1, 100000,
         "Errors (bad commands, recipients that are not here) that one peer may make at once before its answers are "
@@ -143,6 +145,11 @@ const struct config_item config_items[] = {
         "Of these, recipients whom the account has not written to before: past it the same."),
     U32(send_domain_messages_day, LIVE, 0, 0, 1000000000,
         "Messages that all accounts of one domain of ours may send together; past it they are told to try later."),
+    U32(send_messages_burst, PEER, 50, 1, 100000,
+        "Messages that one account may send at once, to whomever, before it has to wait."),
+    U32(send_messages_minute, PEER, 180, 0, 60000,
+        "So many more it may send each minute: the next MAIL is answered when its turn has come, after 20 s at most. "
+        "Logins to send are counted likewise, by themselves. 0: nobody waits."),
     U32(complaints_day, LIVE, 10, 0, 200,
         "Messages of one account that others may complain about in any 24 hours, by feedback reports (RFC 5965) to "
         "abuse@; past it the account is held. 0: they hold nobody."),

@@ -55,7 +55,9 @@
     X(BOUNCES, "bounces")               /* of forwarded mail, to its senders */                      \
     X(SUPPRESSED, "refused_suppressed") /* recipients who bounced for good */                        \
     X(HELD, "refused_held")             /* their account is held, or their domain's limit reached */ \
-    X(REPORTS, "feedback_reports")      /* to abuse@, whether they count or not */
+    X(REPORTS, "feedback_reports")      /* to abuse@, whether they count or not */                   \
+    X(PACED, "paced")                   /* messages and logins of accounts that had to wait */       \
+    X(PACED_REFUSED, "paced_refused")   /* that waited in vain, or had too many sessions */
 
 #define ACCESS_COUNTERS(X)                                                                      \
     X(IMAP_LOGINS, "imap_logins")                                                               \

@@ -1,4 +1,4 @@
-/* The bucket of a peer is one moment: when all that it owes will be forgiven. An error puts it off by the time that
+/* A bucket is one moment: when all that it owes will be forgiven. An error puts it off by the time that
  * forgives one (the generic cell rate algorithm of ITU-T I.371). Of what several processes say the latest moment
  * counts, so one can add to what the others say and take nothing away. A moment that no error could have led to is a
  * lie, or left from before a reload, and counts as none. */
@@ -16,7 +16,8 @@
  * forgotten. The first word of the page is the latest moment of all. */
 enum {
     WAYS = 8,
-    SETS = TALLY_WORDS / WAYS - 1,
+    WORDS = TALLY_WORDS / DEBTS_KINDS,
+    SETS = WORDS / WAYS - 1,
     MOMENT_BITS = 40,
     SKEW_MS = 10 * 1000, /* the other process's clock is read once a turn, as ours is */
 };
@@ -24,26 +25,28 @@ enum {
 
 struct debts {
     struct tally *tally;
+    size_t from;   /* its words in a page */
     uint64_t *own; /* words; the tally's, or its own */
     uint8_t key[TALLY_KEY_SIZE];
     uint64_t burst_ms, error_ms; /* what a peer may owe, and what an error costs it */
 };
 
-/* Of a peer and its network. */
+/* Of a peer, a network, or an account. */
 struct place {
     uint64_t tag;
     uint32_t set;
     uint64_t error_ms;
 };
 
-struct debts *debts_create(struct tally *t)
+struct debts *debts_create(struct tally *t, enum debts_kind kind)
 {
     struct debts *d = calloc(1, sizeof(*d));
 
     if (!d)
         return NULL;
     d->tally = t;
-    d->own = t ? tally_words(t) : calloc(TALLY_WORDS, sizeof(*d->own));
+    d->from = (size_t)kind * WORDS;
+    d->own = t ? tally_words(t) + d->from : calloc(WORDS, sizeof(*d->own));
     if (t)
         memcpy(d->key, tally_key(t), sizeof(d->key));
     else
@@ -93,7 +96,12 @@ static uint64_t believed(const struct debts *d, uint64_t word, uint64_t now)
 
 static const uint64_t *page(const struct debts *d, size_t i)
 {
-    return i == 0 ? d->own : d->tally ? tally_words_of(d->tally, i - 1) : NULL;
+    const uint64_t *words;
+
+    if (i == 0)
+        return d->own;
+    words = d->tally ? tally_words_of(d->tally, i - 1) : NULL;
+    return words ? words + d->from : NULL;
 }
 
 static bool nobody_owes(const struct debts *d, uint64_t now)
@@ -176,9 +184,9 @@ static uint64_t wait_of(const struct debts *d, const struct place p[2], uint64_t
     return peer > network ? peer : network;
 }
 
-static void charge(struct debts *d, const struct place p[2], uint64_t now)
+static void charge(struct debts *d, const struct place *p, int n, uint64_t now)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < n; i++) {
         uint64_t moment = moment_of(d, &p[i], now) + p[i].error_ms, most = horizon(d, now);
         set_moment(d, &p[i], moment < most ? moment : most, now);
     }
@@ -198,7 +206,7 @@ int debts_ask(struct debts *d, const struct sockaddr_storage *peer, uint64_t now
     if (wait > DEBTS_WAIT_MS)
         return ERR_LIMIT;
     if (wait)
-        charge(d, p, now_ms);
+        charge(d, p, 2, now_ms);
     *ret_wait = wait;
     return OK;
 }
@@ -222,7 +230,7 @@ int debts_add(struct debts *d, const struct sockaddr_storage *peer, uint64_t now
 
     places_of(d, peer, p);
     wait = wait_of(d, p, now_ms);
-    charge(d, p, now_ms);
+    charge(d, p, 2, now_ms);
     if (wait > DEBTS_WAIT_MS)
         return ERR_LIMIT;
     *ret_wait = wait;
@@ -237,6 +245,21 @@ void debts_take(struct debts *d, const struct sockaddr_storage *peer, uint64_t n
     places_of(d, peer, p);
     wait = wait_of(d, p, now_ms);
     if (!wait)
-        charge(d, p, now_ms);
+        charge(d, p, 2, now_ms);
     *ret_wait = wait;
+}
+
+int debts_pace(struct debts *d, uint64_t account, uint8_t what, uint64_t now_ms, uint64_t *ret_wait)
+{
+    unsigned char key[16] = {what};
+    uint64_t wait;
+
+    memcpy(key + 1, &account, sizeof(account));
+    const struct place p = place_of(d, sizeof(account) + 1, key, d->error_ms);
+    wait = wait_at(d, &p, now_ms);
+    if (wait > DEBTS_WAIT_MS)
+        return ERR_LIMIT;
+    charge(d, &p, 1, now_ms);
+    *ret_wait = wait;
+    return OK;
 }

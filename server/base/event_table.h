@@ -64,6 +64,8 @@
     EVENT(mail_untold, INFO, EVENT_EACH, NUM(lines, COUNT) NUM(seconds, COUNT))                             \
     EVENT(errors_slowed, INFO, EVENT_EACH,                                                                  \
           NUM(errors, COUNT) NUM(waits, COUNT) NUM(unseen, COUNT) NUM(seconds, COUNT))                      \
+    EVENT(sending_slowed, WARN, EVENT_EACH,                                                                 \
+          NUM(account, COUNT) NUM(waits, COUNT) NUM(refused, COUNT) NUM(seconds, COUNT))                    \
     EVENT(keys_not_approved, ERROR, 0, NUM(account, COUNT))                                                 \
     EVENT(address_not_approved, ERROR, 0, )                                                                 \
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TALLY_PAGES_MAX = 64, TALLY_WORDS = 16384 };
+enum { TALLY_PAGES_MAX = 64, TALLY_WORDS = 2 * 16384 };
 
 /* Master's side: the page of one process, empty, as two descriptors: its owner's, and one that can only be read. All
  * pages of a role have one key. ERR_MEMORY. */

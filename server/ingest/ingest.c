@@ -8,6 +8,7 @@
 #include "server/core/error.h"
 #include "server/ingest/internal/internal.h"
 #include "server/ingest/mx/mx.h"
+#include "server/ingest/submission/pace.h"
 #include "server/ingest/submission/submission.h"
 #include "server/ingest/transaction/report.h"
 #include "server/ingest/smtp/errors.h"
@@ -36,6 +37,7 @@ static void on_reload(void *arg, const struct service *s)
     in->config = s->config;
     in->tls = s->tls;
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
+    submission_pacing_limits(in->pacing, &in->config);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     if (in->notices)
         notices_set_days(in->notices, in->config.key_notice_days);
@@ -89,19 +91,22 @@ static int on_start(void *arg, const struct service *s)
     in->tls = s->tls;
     in->stall_ms = STALL_MS;
     in->closing_ms = CLOSING_MS;
+    in->vain_ms = DEBTS_WAIT_MS;
     nonces_init(&in->nonces);
     in->content = content_hash_create(view_keys(in->view));
     in->depositor.vault = s->vault;
     told_seen_init(&in->seen, s->loop, s->vault);
     in->gpg = s->gpg;
     in->depositor.sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
-    in->debts = debts_create(s->tally);
+    in->debts = debts_create(s->tally, DEBTS_PEERS);
+    in->pacing = submission_pacing_create(s->tally);
     in->login = login_create(in->loop, in->view, role_send);
-    if (!in->depositor.sealer || !in->content || !in->debts || !in->login)
+    if (!in->depositor.sealer || !in->content || !in->debts || !in->pacing || !in->login)
         return ERR_MEMORY;
     role_on_login(login_reply, in->login);
     in->enqueuer = enqueuer_create(in->loop, in->view, s->vault, record_keys_queue_public(view_keys(in->view)));
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
+    submission_pacing_limits(in->pacing, &in->config);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     return s->instance == 0 ? ingest_start_notices(in) : OK;
 }
@@ -119,6 +124,8 @@ static void on_finish(void *arg)
     told_seen_free(&in->seen);
     transaction_report_untold(in);
     smtp_errors_say(in);
+    submission_pacing_say(in);
+    submission_pacing_destroy(in->pacing);
     debts_destroy(in->debts);
     notices_destroy(in->notices);
     sealer_destroy(in->depositor.sealer);

@@ -23,6 +23,7 @@ struct debts;
 struct enqueuer;
 struct internal;
 struct login;
+struct pacing;
 struct smtp_session;
 
 /* What the log has been told of errors and what they cost (smtp/errors.h). */
@@ -49,6 +50,7 @@ struct ingest {
     struct places *places;
     struct debts *debts;
     struct login *login;
+    struct pacing *pacing;     /* of accounts that send (submission/pace.h) */
     struct enqueuer *enqueuer; /* NULL: there is no queue */
     struct slowing slowing;
     struct smtp_session *sessions;
@@ -57,6 +59,7 @@ struct ingest {
     struct nonces nonces; /* of ids, and of salts in the log */
     struct untold untold;
     uint64_t stall_ms;   /* a delivery that makes no progress for so long is answered with 451 */
+    uint64_t vain_ms;    /* an account whose line is too long is told so this late */
     uint64_t closing_ms; /* so long may a session's last words take, however slowly they are taken */
     bool stopping;
     uint64_t counters[INGEST_COUNTERS_N];

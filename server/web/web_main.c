@@ -70,7 +70,7 @@ static int on_start(void *arg, const struct service *s)
         use_certs(web, s->certs);
     web->conn_ends = exchange_conn_ends;
     web->not_found = not_found;
-    web->lookups = debts_create(s->tally);
+    web->lookups = debts_create(s->tally, DEBTS_PEERS);
     if (!web->lookups)
         return ERR_MEMORY;
     limit_lookups(web);

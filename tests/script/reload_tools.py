@@ -1,7 +1,10 @@
 """What test_reload.py has clients do."""
 import smtplib
+import ssl
+import time
 
 import harness
+from talk import Talk
 
 DOMAIN = harness.DOMAIN
 ALICE = f"alice@{DOMAIN}"
@@ -35,3 +38,34 @@ def code(i, message, recipients=(ALICE,)):
 
 def long_mail(octets, width=70):
     return harness.mail("long", ("x" * width + "\n") * (octets // (width + 2) + 1))
+
+
+def seconds_of_messages(i):
+    """Of three."""
+    s, start = i.submission(ALICE), time.monotonic()
+    assert [(s.mail(ALICE)[0], s.rset()[0]) for _ in range(3)] == [(250, 250)] * 3
+    took = time.monotonic() - start
+    s.quit()
+    return took
+
+
+def seconds_of_errors(i, host):
+    """Of three bad commands."""
+    with Talk(i, host=host) as t:
+        assert t.hear().startswith(b"220 ")
+        start = time.monotonic()
+        for _ in range(3):
+            assert t.ask("NONSENSE").startswith(b"500 ")
+        return time.monotonic() - start
+
+
+def submission_ehlo(i):
+    with smtplib.SMTP("127.0.0.1", i.port("submission"), timeout=30) as s:
+        s.ehlo()
+        return s.esmtp_features
+
+
+def submission_auth(i):
+    with smtplib.SMTP_SSL("127.0.0.1", i.port("submissions"), context=ssl._create_unverified_context()) as s:
+        s.ehlo()
+        return s.esmtp_features["auth"].split()

@@ -14,7 +14,8 @@ import time
 import harness
 import pytest
 from key_tools import Ring, write
-from reload_tools import ALICE, DOMAIN, MB, begin, code, ehlo, long_mail
+from reload_tools import (ALICE, DOMAIN, MB, begin, code, ehlo, long_mail, seconds_of_errors, seconds_of_messages,
+                          submission_auth, submission_ehlo)
 from talk import Talk, greeted
 
 
@@ -102,14 +103,26 @@ def smtp_errors(i):
         assert until_the_end() < 6 < usual < 40
 
 
-def seconds_of_errors(i, host):
-    """Of three bad commands."""
-    with Talk(i, host=host) as t:
-        assert t.hear().startswith(b"220 ")
-        start = time.monotonic()
-        for _ in range(3):
-            assert t.ask("NONSENSE").startswith(b"500 ")
-        return time.monotonic() - start
+def smtp_sessions_account(i):
+    with reloaded(i, smtp_sessions_account=1):
+        first = i.submission(ALICE)
+        with pytest.raises(smtplib.SMTPAuthenticationError, match="Too many sessions"):
+            i.submission(ALICE)
+        first.quit()
+        i.submission(ALICE).quit()
+
+
+def send_messages_burst(i):
+    with reloaded(i, send_messages_burst=3, send_messages_minute=30):
+        assert seconds_of_messages(i) < 1.5
+    with reloaded(i, send_messages_burst=1, send_messages_minute=30):
+        assert seconds_of_messages(i) > 3.5
+
+
+def send_messages_minute(i):
+    with reloaded(i, send_messages_burst=1, send_messages_minute=60):
+        assert seconds_of_messages(i) > 1.5
+    assert seconds_of_messages(i) < 1.5
 
 
 def smtp_errors_peer(i):
@@ -254,22 +267,10 @@ def imap_plain_auth_loopback(i):
         assert b"LOGINDISABLED" not in words
 
 
-def submission_ehlo(i):
-    with smtplib.SMTP("127.0.0.1", i.port("submission"), timeout=30) as s:
-        s.ehlo()
-        return s.esmtp_features
-
-
 def submission_plain_auth_loopback(i):
     assert "auth" not in submission_ehlo(i)
     with reloaded(i, submission_plain_auth_loopback="yes"):
         assert "auth" in submission_ehlo(i)
-
-
-def submission_auth(i):
-    with smtplib.SMTP_SSL("127.0.0.1", i.port("submissions"), context=ssl._create_unverified_context()) as s:
-        s.ehlo()
-        return s.esmtp_features["auth"].split()
 
 
 def submission_scram_plus(i):
@@ -526,6 +527,7 @@ RELAY = [to_relay(*item) for item in dict(
     smarthost_user="me", smarthost_password_file="/etc/hostname").items()]
 AT_ONCE = {f.__name__: f for f in (
     message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_errors_peer,
+    smtp_sessions_account, send_messages_burst, send_messages_minute,
     smtp_errors_minute, smtp_command_timeout, smtp_data_timeout, smtp_session_timeout, plaintext_budget,
     plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer, imap_sessions_account, imap_login_timeout,
     imap_idle_timeout, imap_plain_auth_loopback, submission_plain_auth_loopback, submission_scram_plus,

@@ -1,10 +1,13 @@
 """Who sends too much is held: an account in a stranger's hands stops at its limit, with what it has in the queue, and
 the mail of all others goes on."""
+import contextlib
 import json
 import os
 import re
 import signal
 import smtplib
+import socket
+import struct
 import threading
 import time
 
@@ -125,6 +128,46 @@ def test_a_hijacked_account_is_held_and_nobody_else(i, zone):
         assert i.mail(MALLORY, "victim1@there.test")[0] == 250
         assert i.status()["sending"] == []
     assert i.run("audit").returncode == 0
+
+
+def test_a_greedy_account_waits_and_nobody_else(i, zone):
+    """Over processes and connections: a burst, then one a while, whatever it does while it waits; a newsletter to many
+    in few messages does not notice."""
+    burst, each, sessions = 8, 1.0, 6
+    i.start(zone, send_messages_burst=burst, send_messages_minute=int(60 / each), smtp_sessions_account=sessions,
+            recipients_max=500, ingest_instances=2, smtp_errors_peer=100000, smtp_errors=10000, relay_connections=4)
+    with Peer(i.there):
+        mine = [i.submission(MALLORY) for _ in range(sessions)]
+        begin = time.monotonic()
+        for s in mine:  # three at once from each, of which the last ones wait
+            s.send(f"MAIL FROM:<{MALLORY}>\r\nRSET\r\n" * 3)
+        for part in range(4):
+            assert i.mail(ALICE, [f"{n}@there.test" for n in range(100 * part, 100 * part + 100)])[0] == 250
+        answers = [s.getreply()[0] for s in mine for _ in range(6)]
+        assert answers == [250] * sessions * 6
+        assert time.monotonic() - begin > (sessions * 3 - burst) * each * 0.9
+        # Nobody but those of one account who were past its burst.
+        assert 1 <= i.counter("ingest", "paced") <= sessions * 3 - burst
+        # Who hangs up in its wait gives its place among the account's sessions back.
+        with pytest.raises(smtplib.SMTPAuthenticationError) as full:
+            for _ in range(sessions):  # a process lets it have its even share, however uneven they stand
+                mine.append(i.submission(MALLORY))
+        assert full.value.smtp_code == 454 and b"Too many sessions" in full.value.smtp_error
+        for s in mine:
+            s.send(f"MAIL FROM:<{MALLORY}>\r\n" * 2)
+            s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+        again = []
+
+        def comes_in():
+            with contextlib.suppress(smtplib.SMTPAuthenticationError):
+                again.append(i.submission(MALLORY))
+            return again
+
+        eventually(comes_in)
+        assert i.counter("ingest", "paced_refused") >= 1
+        i.stop()
+        assert re.search(r"sending-slowed account=\d+ waits=\d+ refused=\d+ seconds=60", i.log())
 
 
 def test_by_hand_and_all_but_sending_goes_on(i, zone):

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "server/base/debts.h"
+#include "server/ingest/submission/pace.h"
 #include "server/ingest/smtp/errors.h"
 
 struct gpg_seal_client fake_gpg;
@@ -118,6 +119,7 @@ int setup(void **state)
     in.config.message_max = 2 << 20;
     in.stall_ms = 30000;
     in.closing_ms = 60000;
+    in.vain_ms = DEBTS_WAIT_MS;
     nonces_init(&in.nonces);
     in.loop = b.loop;
     in.view = view;
@@ -125,8 +127,10 @@ int setup(void **state)
     told_seen_init(&in.seen, b.loop, in.depositor.vault);
     connect_vault();
     peers = peers_create(64);
-    in.debts = debts_create(NULL);
+    in.debts = debts_create(NULL, DEBTS_PEERS);
     debts_limits(in.debts, in.config.smtp_errors_peer, in.config.smtp_errors_minute);
+    in.pacing = submission_pacing_create(NULL);
+    submission_pacing_limits(in.pacing, &in.config);
     in.places = places_create(&(struct places_params){
         .loop = b.loop, .peers = peers, .may_end = smtp_session_may_end, .end = smtp_session_end});
     use_limits();
@@ -152,6 +156,8 @@ int teardown(void **state)
     vault_client_destroy(in.depositor.vault);
     places_destroy(in.places);
     smtp_errors_say(&in);
+    submission_pacing_say(&in);
+    submission_pacing_destroy(in.pacing);
     debts_destroy(in.debts);
     peers_destroy(peers);
     view_close(view);

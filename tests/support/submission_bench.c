@@ -28,6 +28,7 @@ int submission_up(void **state)
     assert_non_null(in.enqueuer);
     add_password(alice, SCOPE_SMTP);
     add_password(bob, SCOPE_IMAP);
+    add_password(odd, SCOPE_SMTP);
     assert_int_equal(domain_add_call(&b, "catch.example"), OK);
     add_alias("@catch.example", alice, ADDRESS_CATCH_ALL);
     add_alias("bob@catch.example", bob, ADDRESS_ALIAS);
@@ -66,13 +67,18 @@ void submission_plain(struct talker *t, const char *user, const char *with)
     say(t, line);
 }
 
-struct talker *submission_logged_in(void)
+struct talker *submission_logged_in_as(const char *user)
 {
     struct talker *t = submission_dial();
 
-    submission_plain(t, "alice@example.org", submission_password);
+    submission_plain(t, user, submission_password);
     expect(t, "235 2.7.0 ");
     return t;
+}
+
+struct talker *submission_logged_in(void)
+{
+    return submission_logged_in_as("alice@example.org");
 }
 
 /* ---- the queue ---- */

@@ -1,5 +1,5 @@
-/* Submission by an ingest role as in ingest_bench.h: alice has a password of scope smtp, bob one of another; logins go
- * by * a stand-in of master, and there is a queue. */
+/* Submission by an ingest role as in ingest_bench.h: alice and odd have a password of scope smtp, bob one of another;
+ * logins go by a stand-in of master, and there is a queue. */
 #ifndef TESTS_SUPPORT_SUBMISSION_BENCH_H
 #define TESTS_SUPPORT_SUBMISSION_BENCH_H
 
@@ -15,6 +15,7 @@ int submission_up(void **state);
 int submission_down(void **state);
 struct talker *submission_dial(void); /* from loopback, which may log in without TLS */
 void submission_plain(struct talker *t, const char *user, const char *password);
+struct talker *submission_logged_in_as(const char *user);
 struct talker *submission_logged_in(void); /* alice */
 
 /* What is in the queue, as relay reads it: all ids, and one message with its text; SIZE_MAX: the last. */

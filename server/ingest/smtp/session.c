@@ -302,7 +302,9 @@ static void on_rcpt(struct smtp_session *s, const struct smtp_event *e)
 /* Who is ended does not wait. */
 static void release(struct smtp_session *s)
 {
-    if (s->errors.waits && s->in->stopping)
+    const bool waits = s->errors.waits || (s->kind->waits && s->kind->waits(s->receiver));
+
+    if (waits && s->in->stopping)
         smtp_close(s->smtp, 421, "4.3.2", "The server is stopping");
     if (s->errors.waits && smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {
         smtp_errors_release(&s->errors);

@@ -17,6 +17,8 @@ struct smtp_receiver {
     void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
     void (*auth)(void *r, const struct smtp_event *e); /* (R) NULL: there is no AUTH */
     void (*mail)(void *r, const struct smtp_event *e); /* (R) */
+    /* Whether auth or mail waits for nothing but time, which a server that stops has not. NULL: never. */
+    bool (*waits)(const void *r);
     void (*rcpt)(void *r, const struct smtp_event *e); /* (R) */
     /* Whether there is room for so much of the content now; while there is none, for a moment at most, the input stays
      * where it is. NULL: always. */

@@ -33,6 +33,7 @@ void submission_auth_cancel(struct submission *s)
     if (s->try)
         login_cancel(s->try);
     s->try = NULL;
+    submission_pace_cancel(s);
     forget(s);
 }
 
@@ -44,12 +45,24 @@ static void refused(struct submission *s)
         smtp_close(s->t.smtp, 421, "4.7.0", "Too many failed logins");
 }
 
+static void let_in(struct submission *s, int err)
+{
+    if (err == OK)
+        err = submission_enter(s);
+    if (err == OK) {
+        smtp_accept(s->t.smtp, NULL);
+        return;
+    }
+    explicit_bzero(&s->who, sizeof(s->who));
+    smtp_refuse(s->t.smtp, 454, "4.7.0", "Too many sessions of this account"); /* RFC 4954 section 6 */
+}
+
 static void welcome(struct submission *s, const struct login_result *r)
 {
     s->who = *r;
     forget(s);
     count(s->t.in, COUNT_LOGINS);
-    smtp_accept(s->t.smtp, NULL);
+    submission_pace(s, PACE_LOGIN, let_in);
 }
 
 static void failed(struct submission *s, int err)

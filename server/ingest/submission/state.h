@@ -2,6 +2,7 @@
 #ifndef INGEST_SUBMISSION_STATE_H
 #define INGEST_SUBMISSION_STATE_H
 
+#include "server/ingest/submission/pace.h"
 #include "server/ingest/transaction/transaction.h"
 #include "server/login/login.h"
 #include "server/queue/enqueue.h"
@@ -16,7 +17,9 @@ struct submission {
     struct login_try *try;
     unsigned failures;
     struct login_result who; /* once logged in */
-    uint8_t encrypt;         /* enum encrypt, of the account, as MAIL found it */
+    struct pace pace;
+    struct smtp_event mail_event; /* the MAIL that waits for its turn */
+    uint8_t encrypt;              /* enum encrypt, of the account, as MAIL found it */
     /* the transaction */
     struct encrypting *encrypting; /* encrypt.c's; NULL: it does nothing */
     uint8_t *head;                 /* secmem_map: our header in place of the client's; NULL: none yet */

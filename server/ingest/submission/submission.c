@@ -50,6 +50,7 @@ static void on_close(void *r)
     struct submission *s = r;
 
     submission_auth_cancel(s);
+    submission_leave(s);
     transaction_end(&s->t);
     free(s->rows);
     explicit_bzero(s, sizeof(*s));
@@ -112,24 +113,42 @@ static const struct transaction_refusal sender_refusals[] = {
     {ERR_DENIED, 550, "5.7.1", "You can send only as your own addresses, and this is none of them", COUNT_SENDER,
      EVENT_REASON_NOT_OWN}, /* RFC 6409 section 6.1 */
     {HELD, 550, "5.7.1", TRANSACTION_HELD_TEXT, COUNT_HELD, EVENT_REASON_HELD},
+    {ERR_LIMIT, 450, "4.7.1", "Too many messages of this account at once; try again later", COUNT_DEFERRED,
+     EVENT_REASON_DEFERRED},
     {ERR_UNAPPROVED, 451, "4.7.5", "Your account's keys are not approved", COUNT_DEFERRED, EVENT_REASON_UNAPPROVED},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 
-static void on_mail(void *r, const struct smtp_event *e)
+static void begin_mail(struct submission *s, int err)
 {
-    struct submission *s = r;
+    const struct smtp_event *e = &s->mail_event;
     struct sender c = {s, e->address};
-    int err = view_run(s->t.in->view, check_sender, &c);
 
+    if (err == OK)
+        err = view_run(s->t.in->view, check_sender, &c);
     if (err == OK) {
-        transaction_on_mail(r, e);
+        transaction_on_mail(s, e);
         return;
     }
     transaction_report_mail(&s->t, e->address, transaction_refuse(&s->t, sender_refusals, err)->why);
     transaction_name(&s->t);
     if (err == ERR_NOT_FOUND)
         smtp_close(s->t.smtp, 421, "4.7.0", "Log in again");
+}
+
+static void on_mail(void *r, const struct smtp_event *e)
+{
+    struct submission *s = r;
+
+    s->mail_event = *e;
+    submission_pace(s, PACE_MESSAGE, begin_mail);
+}
+
+static bool waits(const void *r)
+{
+    const struct submission *s = r;
+
+    return s->pace.then != NULL;
 }
 
 /* ---- RCPT ---- */
@@ -414,6 +433,7 @@ const struct smtp_receiver submission_receiver = {
     .close = on_close,
     .auth = on_auth,
     .mail = on_mail,
+    .waits = waits,
     .rcpt = on_rcpt,
     .room = transaction_on_room,
     .content = transaction_on_content,

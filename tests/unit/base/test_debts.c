@@ -61,7 +61,7 @@ static void forgive(struct debts *d, const char *peer, uint64_t now)
 
 static struct debts *make(struct tally *t)
 {
-    struct debts *d = debts_create(t);
+    struct debts *d = debts_create(t, DEBTS_PEERS);
 
     debts_limits(d, BURST, MINUTE);
     return d;
@@ -312,6 +312,47 @@ static void test_death(void **state)
     assert_int_equal(ask(debts[0], "192.0.2.1", START), 2 * ERROR_MS);
 }
 
+static int64_t pace(struct debts *d, uint64_t account, uint8_t what, uint64_t now)
+{
+    uint64_t wait = 12345;
+    int err = debts_pace(d, account, what, now, &wait);
+
+    if (err == OK)
+        return (int64_t)wait;
+    assert_int_equal(err, ERR_LIMIT);
+    assert_int_equal(wait, 12345);
+    return NONE;
+}
+
+/* Each account by itself, each of its doings by itself, none beside what peers owe; over all processes. */
+static void test_accounts(void **state)
+{
+    struct debts *sending[N];
+    const uint64_t mallory = 7, alice = 8;
+
+    for (int i = 0; i < N; i++) {
+        assert_non_null(sending[i] = debts_create(tally[i], DEBTS_ACCOUNTS));
+        debts_limits(sending[i], BURST, MINUTE);
+    }
+    for (int i = 0; i < BURST; i++)
+        assert_int_equal(pace(sending[i % N], mallory, 0, START), 0);
+    for (int i = 1; i <= DEBTS_WAIT_MS / ERROR_MS; i++)
+        assert_int_equal(pace(sending[i % N], mallory, 0, START), i * ERROR_MS);
+    assert_int_equal(pace(sending[0], mallory, 0, START), NONE);
+    assert_int_equal(pace(sending[1], mallory, 0, START), NONE); /* which costs nothing */
+    assert_int_equal(pace(sending[0], mallory, 0, START + ERROR_MS), DEBTS_WAIT_MS);
+    for (int i = 0; i < BURST; i++) {
+        assert_int_equal(pace(sending[i % N], mallory, 1, START), 0);
+        assert_int_equal(pace(sending[i % N], alice, 0, START), 0);
+    }
+    assert_int_equal(pace(sending[0], alice, 0, START), ERROR_MS);
+    burst(debts[0], "192.0.2.1", START);
+    assert_int_equal(ask(debts[1], "192.0.2.1", START), ERROR_MS);
+    assert_int_equal(pace(sending[1], alice, 0, START + 2 * BURST * ERROR_MS), 0); /* all is forgiven */
+    for (int i = 0; i < N; i++)
+        debts_destroy(sending[i]);
+}
+
 /* A process that is subverted writes what it likes into its page. It can have peers wait, as long as it goes on writing
  * moments that could be; it takes away nothing. */
 static void test_lies(void **state)
@@ -354,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_more_peers_than_there_is_room_for),
         cmocka_unit_test_setup_teardown(test_together, setup, teardown),
         cmocka_unit_test_setup_teardown(test_death, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_accounts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clocks_apart, setup, teardown),
     };

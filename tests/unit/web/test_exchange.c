@@ -192,7 +192,7 @@ static int up(void **state)
                                                        .end = web_conn_end_place,
                                                        .changed = on_changed});
     limit(1 << 20);
-    web.lookups = debts_create(NULL);
+    web.lookups = debts_create(NULL, DEBTS_PEERS);
     debts_limits(web.lookups, LOOKUPS, 1);
     web.tables[web.ntables++] = (struct http_routes){rows, sizeof(rows) / sizeof(*rows), NULL};
     web.conn_ends = exchange_conn_ends;
