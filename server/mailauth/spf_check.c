@@ -7,10 +7,10 @@
 #include "server/core/bug.h"
 #include "server/core/error.h"
 #include "server/mail/address.h"
+#include "server/mailauth/iprev.h"
 #include "server/mailauth/spf.h"
 
 struct check {
-    const struct spf_question *q;
     struct records *records;
     struct spf_macros macros; /* but for the domain */
     unsigned lookups, voids;
@@ -79,9 +79,14 @@ static bool is_there(const struct check *c, const struct records_answer *a, unsi
     return false;
 }
 
+static struct iprev_address peer(const struct check *c)
+{
+    return (struct iprev_address){c->macros.address, c->macros.six};
+}
+
 static enum records_type host_type(const struct check *c)
 {
-    return c->macros.six ? RECORDS_AAAA : RECORDS_A;
+    return iprev_host_type(peer(c));
 }
 
 static unsigned host_bits(const struct place *p)
@@ -124,32 +129,13 @@ static bool match_exists(struct place *p, const char *target)
     return a && a->n;
 }
 
-/* Names that the address claims to have. */
-static const struct records_answer *names_behind(struct check *c)
-{
-    static const char reversed[] = "%{ir}.%{v}.arpa";
-    char name[SPF_NAME_CAP];
-
-    bug_if(spf_expand(&c->macros, slice_of(reversed, sizeof(reversed) - 1), name) != OK);
-    return records_get(c->records, RECORDS_PTR, name);
-}
-
-/* Those that lead back to it (section 5.5), each handed to fn until that says so. What does not resolve has no names.
- */
+/* Names behind the address that lead back to it (section 5.5), each handed to fn until that says so. */
 static bool each_validated(struct check *c, bool (*fn)(void *arg, const char *name), void *arg)
 {
-    const struct records_answer *a = names_behind(c), *hosts;
-    bool waits = !a;
+    bool waits, found = iprev_each(c->records, peer(c), fn, arg, &waits);
 
-    for (size_t i = 0; a && i < a->n && i < SPF_HOSTS_MAX; i++)
-        waits |= !records_get(c->records, host_type(c), a->v[i].name);
     c->waits |= waits;
-    for (size_t i = 0; !waits && i < a->n && i < SPF_HOSTS_MAX; i++) {
-        hosts = records_get(c->records, host_type(c), a->v[i].name);
-        if (is_there(c, hosts, c->macros.six ? 128 : 32) && fn(arg, a->v[i].name))
-            return true;
-    }
-    return false;
+    return found;
 }
 
 static bool is_below(void *arg, const char *name)
@@ -162,7 +148,7 @@ static bool match_ptr(struct place *p, const char *target)
     char below[SPF_NAME_CAP];
 
     strcpy(below, target);
-    count_void(p, names_behind(p->c));
+    count_void(p, iprev_names(p->c->records, peer(p->c)));
     return each_validated(p->c, is_below, below);
 }
 
@@ -380,19 +366,11 @@ static bool take_domain(const char *text, char out[SPF_NAME_CAP])
     return strchr(out, '.') != NULL;
 }
 
-/* The address as it is judged: section 5, IPv4 in IPv6 (RFC 4291 section 2.5.5.2) is IPv4. */
-static void take_address(const struct spf_question *q, struct spf_macros *m)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-    m->six = q->six && memcmp(q->address, mapped, sizeof(mapped)) != 0;
-    m->address = q->six && !m->six ? q->address + sizeof(mapped) : q->address;
-}
-
 int spf_check(const struct spf_question *q, struct records *r, struct spf_verdict *ret)
 {
     const char *at = strrchr(q->sender, '@');
-    struct check c = {.q = q, .records = r};
+    const struct iprev_address address = iprev_address_of(q->address, q->six); /* section 5 */
+    struct check c = {.records = r};
     struct spf_verdict v = {.of_helo = !*q->sender};
     char local[ADDRESS_MAX] = "postmaster", domain[SPF_NAME_CAP]; /* section 4.3, if there is none */
 
@@ -406,9 +384,10 @@ int spf_check(const struct spf_question *q, struct records *r, struct spf_verdic
                                    .sender_domain = domain,
                                    .helo = q->helo,
                                    .validated = "unknown",
+                                   .address = address.octets,
+                                   .six = address.six,
                                    .receiver = q->receiver,
                                    .now = q->now};
-    take_address(q, &c.macros);
     strcpy(v.domain, domain);
     v.result = judge(&c, domain);
     if (!c.waits && c.err == OK && v.result == AUTH_FAIL)

@@ -9,3 +9,11 @@ const char *auth_result_name(enum auth_result r)
 
     return names[r];
 }
+
+const char *dmarc_policy_name(enum dmarc_policy p)
+{
+    static const char *const names[] = {
+        [DMARC_NONE] = "none", [DMARC_QUARANTINE] = "quarantine", [DMARC_REJECT] = "reject"};
+
+    return names[p];
+}

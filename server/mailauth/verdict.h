@@ -35,6 +35,7 @@ struct spf_verdict {
 };
 
 enum dmarc_policy { DMARC_NONE, DMARC_QUARANTINE, DMARC_REJECT };
+const char *dmarc_policy_name(enum dmarc_policy p);
 struct dmarc_verdict {
     enum auth_result result;             /* none, pass, fail, temperror, permerror */
     enum dmarc_policy policy;            /* what the domain asks for should it fail, testing taken into account */

@@ -1,17 +1,27 @@
-/* Engines that ask DNS, with hostile answers. The first line is the sender, the second what the peer calls itself; each
- * question is answered by the next of the other lines, again and again: as it stands (TXT), with its words as names
- * (MX, PTR), with the peer's address or another (A, AAAA); "!": it cannot be told, an empty one: there is nothing.
- * Whatever is said, each engine ends, has asked no more than it may, and has found texts that are whole. */
+/* Engines that ask DNS, with hostile answers. The first line is the sender, and the author as a field has him; the
+ * second what the peer calls itself, its words the names of signatures. Each question is answered by the next of the
+ * other lines, again and again: as it stands (TXT), with its words as names (MX, PTR), with the peer's address or
+ * another (A, AAAA); "!": it cannot be told, an empty one: there is nothing. Whatever is said, each engine ends, has
+ * asked no more than it may, and has found texts that are whole. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/mailauth/author.h"
+#include "server/mailauth/dmarc.h"
+#include "server/mailauth/iprev.h"
 #include "server/mailauth/spf.h"
 
 #define CHECK(cond) ((cond) ? (void)0 : abort())
 
-enum { LINES_MAX = 64, WORDS_MAX = 16, SPF_ASKED_MAX = 1 + 10 + 10 * 10 + 1 + 11 };
+enum {
+    LINES_MAX = 64,
+    WORDS_MAX = 16,
+    SPF_ASKED_MAX = 1 + 10 + 10 * 10 + 1 + 11,
+    /* Walks of the author and of ten identifiers, and whether he exists. */
+    DMARC_ASKED_MAX = DMARC_WALK_MAX * (1 + DMARC_WALKS_MAX) + 1,
+};
 
 static const uint8_t peer[16] = {0x20, 1, 0x0d, 0xb8, [15] = 1}, other[16] = {0x20, 1, 0x0d, 0xb8, [15] = 2};
 
@@ -114,12 +124,80 @@ static void judge_spf(bool six)
     records_destroy(r);
 }
 
+/* Whoever passes wrote as a domain that stands in the field, or in it as people write it beyond ASCII. */
+static void check_author(const struct author_verdict *v, struct slice value)
+{
+    bool ascii = true;
+
+    check_printable(v->domain, sizeof(v->domain));
+    CHECK((v->fault == AUTHOR_OK) == (*v->domain != '\0') && (v->fault == AUTHOR_OK) == (v->mailboxes > 0));
+    for (size_t i = 0; i < value.len; i++)
+        ascii &= value.data[i] && value.data[i] < 0x80;
+    if (ascii && v->fault == AUTHOR_OK) {
+        char wanted[RECORDS_NAME_CAP + 1] = "@";
+        strcat(wanted, v->domain);
+        CHECK(strcasestr((const char *)value.data, wanted));
+    }
+}
+
+static void judge_dmarc(const struct author_verdict *author)
+{
+    static char words[4096];
+    struct dmarc_identifier dkim[WORDS_MAX];
+    struct dmarc_question q = {author, {line(0), AUTH_PASS}, dkim, 0};
+    struct records_value v[WORDS_MAX];
+    struct records *r = records_create();
+    struct dmarc_verdict d;
+    int err;
+
+    CHECK(r);
+    if (nlines > 1 && lines[1].len < sizeof(words)) {
+        memcpy(words, lines[1].data, lines[1].len + 1);
+        q.dkim_n = put_words(words, v);
+    }
+    for (size_t i = 0; i < q.dkim_n; i++)
+        dkim[i] = (struct dmarc_identifier){v[i].name, i % 4 == 3 ? AUTH_TEMPERROR : AUTH_PASS};
+    asked = 0;
+    while ((err = dmarc_check(&q, r, &d)) == ERR_AGAIN)
+        answer_all(r);
+    CHECK(err == OK && asked <= DMARC_ASKED_MAX);
+    CHECK((d.result == AUTH_PASS) == (d.spf_aligned || d.dkim_aligned));
+    CHECK(d.result != AUTH_PASS || (author->fault == AUTHOR_OK && *d.published));
+    CHECK(spf_is_below(d.author, d.organization) && (!*d.published || spf_is_below(d.author, d.published)));
+    records_destroy(r);
+}
+
+static void judge_names(bool six)
+{
+    struct iprev_address a = iprev_address_of(peer, six);
+    struct records *r = records_create();
+    struct iprev_verdict v;
+    struct helo_verdict h;
+
+    CHECK(r);
+    asked = 0;
+    while (iprev_check(a, r, &v) == ERR_AGAIN)
+        answer_all(r);
+    while (helo_check(a, line(1), "mx.example", r, &h) == ERR_AGAIN)
+        answer_all(r);
+    CHECK(asked <= 1 + IPREV_NAMES_MAX + 1 && (v.result != AUTH_PASS || *v.name));
+    check_printable(v.name, sizeof(v.name));
+    records_destroy(r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    struct author_verdict author;
+
     take_lines(data, size);
     judge_spf(false);
     judge_spf(true);
+    author_read_value(lines[0], &author);
+    check_author(&author, lines[0]);
+    judge_dmarc(&author);
+    judge_names(false);
+    judge_names(true);
     free(text);
     return 0;
 }

@@ -1,9 +1,10 @@
 /* mailauth_tool: the engines of server/mailauth over a zone that a script writes. Each line of input is a JSON object:
- *   "what"   "spf" (ip, helo, sender)
+ *   "what"   "spf" (ip, helo, sender), "dmarc" (author, spf, dkim: names that passed, or [NAME, RESULT]),
+ *            "author" (file: a mail)
  *   "zone"   {NAME: {TYPE: [VALUE...] or "error", "CNAME": NAME, "exists": true}}, NAME in lower case; TYPE "*" is what
  *            all types of that name have that are not there. An MX is [PREFERENCE, NAME]
  * and each line of output another: the verdict, "asked" having the questions in their order, "rounds" how often an
- * engine was told that its answers are there. tests/script/test_spf_suite.py runs it. */
+ * engine was told that its answers are there. tests/script/test_spf_suite.py and test_dmarc_cases.py run it. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 
 #include "server/core/bug.h"
 #include "server/core/error.h"
+#include "server/mailauth/author.h"
+#include "server/mailauth/dmarc.h"
 #include "server/mailauth/spf.h"
 
 enum { LINE_MAX_OCTETS = 4 * 1024 * 1024, NAMES_MAX = 256 };
@@ -117,10 +120,72 @@ static int run_spf(struct records *r, json_t *out)
     return err;
 }
 
+static struct dmarc_identifier identifier(json_t *said)
+{
+    struct dmarc_identifier id = {"", AUTH_NONE};
+    const char *result = json_string_value(json_array_get(said, 1));
+
+    if (!said)
+        return id;
+    id.domain = json_string_value(json_is_array(said) ? json_array_get(said, 0) : said);
+    for (id.result = result ? AUTH_NONE : AUTH_PASS; result && strcmp(auth_result_name(id.result), result) != 0;)
+        id.result++;
+    return id;
+}
+
+static json_t *dmarc_said(const struct dmarc_verdict *v)
+{
+    json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:b,s:b}", "result", auth_result_name(v->result),
+                            "policy", dmarc_policy_name(v->policy), "p", dmarc_policy_name(v->p), "sp",
+                            dmarc_policy_name(v->sp), "np", dmarc_policy_name(v->np), "organization", v->organization,
+                            "published", v->published, "testing", v->testing, "strict_dkim", v->strict_dkim,
+                            "strict_spf", v->strict_spf, "spf_aligned", v->spf_aligned);
+
+    json_object_set_new(out, "dkim_aligned", json_integer(v->dkim_aligned));
+    return out;
+}
+
+static int run_dmarc(struct records *r, json_t *out)
+{
+    json_t *list = json_object_get(line, "dkim");
+    struct dmarc_identifier dkim[64];
+    struct author_verdict author = {.fault = AUTHOR_OK};
+    struct dmarc_question q = {&author, identifier(json_object_get(line, "spf")), dkim, json_array_size(list)};
+    struct dmarc_verdict v;
+
+    snprintf(author.domain, sizeof(author.domain), "%s", text("author"));
+    for (size_t i = 0; i < q.dkim_n && i < 64; i++)
+        dkim[i] = identifier(json_array_get(list, i));
+    int err = dmarc_check(&q, r, &v);
+    if (err == OK)
+        json_object_update_new(out, dmarc_said(&v));
+    return err;
+}
+
+static int run_author(struct records *r, json_t *out)
+{
+    static const char *const faults[] = {"", "missing", "several", "unreadable", "no domain"};
+    static struct header_field fields[HEADER_FIELDS_MAX];
+    static uint8_t octets[HEADER_MAX];
+    struct author_verdict v = {.fault = AUTHOR_UNREADABLE};
+    struct header_view view;
+    FILE *f = fopen(text("file"), "rb");
+
+    (void)r;
+    bug_if(!f);
+    size_t len = fread(octets, 1, sizeof(octets), f);
+    fclose(f);
+    if (header_parse(octets, len, fields, HEADER_FIELDS_MAX, &view) == OK)
+        author_read(&view, &v);
+    json_object_update_new(out, json_pack("{s:s,s:s,s:i,s:b}", "fault", faults[v.fault], "domain", v.domain,
+                                          "mailboxes", (int)v.mailboxes, "sender_differs", v.sender_differs));
+    return OK;
+}
+
 static const struct {
     const char *what;
     int (*run)(struct records *r, json_t *out);
-} engines[] = {{"spf", run_spf}};
+} engines[] = {{"spf", run_spf}, {"dmarc", run_dmarc}, {"author", run_author}};
 
 static void run(json_t *out)
 {
