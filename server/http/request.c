@@ -41,8 +41,18 @@ static size_t field_find(const struct http_head *h, const char *name, const char
 
 /* ---- where the body ends ---- */
 
-/* RFC 9112 section 6.3. A body in chunks is refused with 411, as RFC 9110 section 15.5.12 lets a server do: its
- * framing is where two readers of one stream differ most. */
+/* A body in chunks is refused with 411, as RFC 9110 section 15.5.12 lets a server do: its framing is where two readers
+ * of one stream differ most. */
+static unsigned refuse_codings(const char *codings)
+{
+    const char *comma = strrchr(codings, ','), *last = comma ? comma + 1 + strspn(comma + 1, " \t") : codings;
+
+    if (strcasecmp(last, "chunked") != 0)
+        return 400; /* RFC 9112 section 6.3: nobody can say where it ends */
+    return comma ? 501 : 411;
+}
+
+/* RFC 9112 section 6.3. */
 static unsigned read_framing(const struct http_head *h, uint64_t *ret)
 {
     const char *coding, *length = "0";
@@ -51,7 +61,7 @@ static unsigned read_framing(const struct http_head *h, uint64_t *ret)
     size_t digits = strspn(length, "0123456789");
 
     if (codings)
-        return codings > 1 || lengths || h->http_1_0 ? 400 : strcasecmp(coding, "chunked") == 0 ? 411 : 501;
+        return codings > 1 || lengths || h->http_1_0 ? 400 : refuse_codings(coding);
     if (lengths > 1 || digits == 0 || length[digits])
         return 400; /* a list of equal numbers could be one; RFC 9110 section 8.6 lets it be refused */
     if (digits > 18)

@@ -1,5 +1,6 @@
 """HTTP as strangers speak it: what is answered, what is refused, and that nobody is kept from it by somebody else."""
 import contextlib
+import functools
 import pathlib
 import re
 import socket
@@ -26,6 +27,7 @@ def site():
         yield i.serve()
 
 
+@functools.lru_cache(None)
 def tls_context():
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -161,7 +163,28 @@ HOSTILE = {
     f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 411,
     f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n": 400,
     f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: x, chunked\r\n\r\n0\r\n\r\n": 501,
-    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n": 501,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding:\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\x0c\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\x85\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}\xefTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Transfer_Encoding\x00: chunked\r\n\r\n0\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 411,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 0o3\r\n\r\nabc": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1_0\r\n\r\nabc": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1 0\r\n\r\nabc": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 3.0\r\n\r\nabc": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: \"3\"\r\n\r\nabc": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 3;\r\n\r\nabc": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: \xb2\r\n\r\nab": 400,
+    f"POST / HTTP/1.1\r\n{HOST}Content-Length: 3\r\n\tContent-Length: 0\r\n\r\nabc": 400,
     f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n": 400,
     f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n": 400,
     f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n": 400,
@@ -211,6 +234,18 @@ HOSTILE = {
     f"GET / HTTP/0.9\r\n{HOST}\r\n": 505,
     f"GET / HTTP/1.9\r\n{HOST}\r\n": 505,
     f"GET / HTTP/1.1x\r\n{HOST}\r\n": 400,
+    **{f"GET / {v}\r\n{HOST}\r\n": 400 for v in (
+        "HTTP/1", "HTTP/1.", "HTTP/01.1", "HTTP/1.01", "HTTP/ 1.1", "http/1.1",
+        "HTTP/1.1\t", "HTTP/1.1\x0b", "HTTP 1.1", "HTTP\\1.1", "HTTP/1,1")},
+    "GET /\r\n": (400, None),
+    "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03": (400, None),
+    f"{'G' * 9000} / HTTP/1.1\r\n{HOST}\r\n": 414,
+    f"GET / HTTP/1.1\r{HOST}\r\n": 400,
+    f"GET / HTTP/1.1\r\r\n{HOST}\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST[:-2]}\r\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}X[1]: y\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}X Y: z\r\n\r\n": 400,
+    f"GET / HTTP/1.1\r\n{HOST}X: a\x7fb\r\n\r\n": 400,
     f"GET / XTTP/1.1\r\n{HOST}\r\n": 400,
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": 505,
     "EHLO x\r\n": (400, None),
@@ -220,6 +255,14 @@ HOSTILE = {
     f"GET / HTTP/1.1\r\n{HOST}{HOST}\r\n": 400,
     f"GET / HTTP/1.1\r\n{HOST}Host: elsewhere.example\r\n\r\n": 400,
     "GET / HTTP/1.1\r\nHost: a b\r\n\r\n": 400,
+    **{f"GET / HTTP/1.1\r\nHost: {h}\r\n\r\n": 400 for h in (
+        f"{NAME}, elsewhere.example", f"{NAME};", f"{NAME}:99999999", f"{NAME}:80:80", f"{NAME}#", f"{NAME}%00", "[::1",
+        "::1", "[127.0.0.1]", "[::1%25lo]", "..", f".{NAME}", f"{NAME}..", "a_b", "-a", "a-", "\xe4.example",
+        "a" * 64, "*")},
+    f"GET {NAME}:443 HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET https:/{NAME}/ HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET https:///x HTTP/1.1\r\n{HOST}\r\n": 400,
+    f"GET https://{NAME}\\@x/ HTTP/1.1\r\n{HOST}\r\n": 400,
     "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n": 400,
     "GET / HTTP/1.1\r\nHost: user@a\r\n\r\n": 400,
     "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n": 400,
@@ -228,7 +271,11 @@ HOSTILE = {
     # paths
     **{f"GET {path} HTTP/1.1\r\n{HOST}\r\n": 400 for path in (
         "//", "/..", "/../etc/passwd", "/a/../b", "/%2e%2e/", "/.%2e/", "/a%2fb", "/a%5cb", "/a\\b", "/a%00", "/%252e",
-        "/a%25", "/%", "/%zz", "/a#b", "/<", "/a?b=\"", "/a?%", "*", "a", "/\xff")},
+        "/a%25", "/%", "/%zz", "/a#b", "/<", "/a?b=\"", "/a?%", "*", "a", "/\xff", "/%2E%2E/", "/%2e",
+        "/.", "/a/.", "/a/..", "/a//b", "/a/%2e%2e/%2e%2e/etc/passwd",
+        "/%c0%ae%c0%ae%2f", "/a%0d%0ab", "/a%0a", "/a%7f", "/..%5c", "/a?b#c", "/{a}", "/a|b", "/a^b", "/`",
+        "/%u002e", "/%5c..",
+        "\\", "/\\x\\y", "?", "?a", "//x/..", "/a?b\\c", "/\xc0\xae", "/%2")},
     f"GET /{'a' * 1024} HTTP/1.1\r\n{HOST}\r\n": 414,
     f"GET /?{'a' * 4097} HTTP/1.1\r\n{HOST}\r\n": 414,
     f"GET /{'a' * 9000} HTTP/1.1\r\n{HOST}\r\n": 414,
@@ -297,6 +344,29 @@ def test_one_after_another_and_all_at_once(site):
             assert read_answer(s)[0] in (200, 308) and read_answer(s) is None
 
 
+def test_a_target_may_name_its_host(site):
+    """RFC 9112 section 3.2.2: it counts, whatever the field says."""
+    for target, host, status in ((f"https://{NAME}/robots.txt", NAME, 200),
+                                 (f"https://{NAME}/", "elsewhere.example", 200),
+                                 (f"HTTP://{NAME.upper()}:443/robots.txt", NAME, 200), (f"https://{NAME}", NAME, 200),
+                                 (f"https://{NAME}?q", NAME, 200), ("https://elsewhere.example/", NAME, 421)):
+        assert get(site, target, host)[0] == status, target
+
+
+def test_ten_thousand_at_once(site):
+    """In one piece, and each is answered; memory stays as it was."""
+    n, request = 10000, f"GET /nothing HTTP/1.1\r\n{HOST}\r\n".encode()
+    get(site)
+    before = memory(site)
+    with connect(site, tls=False) as s:
+        sender = threading.Thread(target=s.sendall, args=(request * n + AFTER.encode(),))
+        sender.start()
+        said = read_all(s)
+        sender.join()
+    assert said.count(b"HTTP/1.1 308 ") == n + 1
+    assert memory(site) < before + 2048, "KB"
+
+
 # ---- who is slow, and who is many ----
 
 @pytest.fixture(scope="module")
@@ -313,7 +383,7 @@ def drip(s, text, end):
         if time.monotonic() > end:
             return False
         try:
-            s.sendall(octet.encode())
+            s.sendall(octet.encode("latin-1"))
             s.settimeout(0.1)
             if s.recv(1) == b"":
                 return True
@@ -328,15 +398,20 @@ def drip(s, text, end):
 def test_slow_clients_are_ended(strict, tls):
     before = strict.counters("web")["web_timeouts"]
     end = time.monotonic() + WAIT
-    with connect(strict, tls) as line, connect(strict, tls) as fields, connect(strict, tls) as idle:
+    with connect(strict, tls) as line, connect(strict, tls) as fields, connect(strict, tls) as idle, \
+            connect(strict, tls) as body:
+        if tls:
+            body.sendall(f"POST /pks/add HTTP/1.1\r\n{HOST}Content-Length: 9999\r\n\r\n".encode())
         fields.sendall(f"GET / HTTP/1.1\r\n{HOST}".encode())
         idle.sendall(f"GET / HTTP/1.1\r\n{HOST}\r\n".encode())
         assert read_answer(idle)[0] in (200, 308)
-        assert drip(line, "GET", end) and drip(fields, "X: y\r\n", end)
+        assert drip(line, "GET", end) and drip(fields, "X: y\r\n", end) and (not tls or drip(body, "a=", end))
         assert idle.recv(1) == b""
     with socket.create_connection(("127.0.0.1", strict.port("https")), timeout=WAIT) as mute:
         assert mute.recv(1) == b""  # whose handshake never began
-    assert strict.counters("web")["web_timeouts"] >= before + 4
+    with socket.create_connection(("127.0.0.1", strict.port("https")), timeout=WAIT) as slow:
+        assert drip(slow, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + "x" * 500, end)  # whose handshake never ends
+    assert strict.counters("web")["web_timeouts"] >= before + (6 if tls else 5)
 
 
 def test_who_does_not_read_is_ended(strict):
@@ -368,6 +443,36 @@ def test_a_peer_has_so_many(strict):
         with contextlib.suppress(OSError, AssertionError):
             if get(strict, "/", tls=False)[0] == 308:
                 break
+
+
+def test_slow_ones_of_many_networks_make_room():
+    """All places are taken by heads and bodies that come an octet now and then, which buys them nothing."""
+    with harness.Instance(web=True).init(web_instances=1, web_sessions=48, web_sessions_peer=8) as i:
+        i.serve()
+        with contextlib.ExitStack() as stack:
+            slow = []
+            for n in range(48):
+                s = stack.enter_context(socket.create_connection(
+                    ("127.0.0.1", i.port("http")), timeout=WAIT, source_address=(f"127.0.{20 + n // 8}.1", 0)))
+                s.sendall(f"POST /.well-known/acme-challenge/x HTTP/1.1\r\n{HOST}".encode()[:20 + n])
+                slow.append(s)
+            over = threading.Event()
+
+            def go_on():
+                while not over.wait(0.5):
+                    for s in slow:
+                        with contextlib.suppress(OSError):
+                            s.sendall(b"x")
+
+            thread = threading.Thread(target=go_on)
+            thread.start()
+            try:
+                for _ in range(5):
+                    assert get(i, tls=False)[0] == 308
+            finally:
+                over.set()
+                thread.join()
+        assert i.counters("web")["web_sessions_shed"] + i.counters("web")["web_sessions_ended_slow"] >= 1
 
 
 def memory(i):

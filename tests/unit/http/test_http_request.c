@@ -75,10 +75,13 @@ static void a_body_has_one_end(void **state)
         {411, {HOST, {"Transfer-Encoding", "chunked"}}},
         {411, {HOST, {"transfer-ENCODING", "Chunked"}}},
         {501, {HOST, {"Transfer-Encoding", "gzip, chunked"}}},
-        {501, {HOST, {"Transfer-Encoding", "xchunked"}}},
-        {501, {HOST, {"Transfer-Encoding", "identity"}}},
-        {501, {HOST, {"Transfer-Encoding", ""}}},
-        {501, {HOST, {"Transfer-Encoding", "chunked\x0b"}}},
+        {501, {HOST, {"Transfer-Encoding", "gzip,\tCHUNKED"}}},
+        {400, {HOST, {"Transfer-Encoding", "chunked, gzip"}}},
+        {400, {HOST, {"Transfer-Encoding", "chunked,"}}},
+        {400, {HOST, {"Transfer-Encoding", "xchunked"}}},
+        {400, {HOST, {"Transfer-Encoding", "identity"}}},
+        {400, {HOST, {"Transfer-Encoding", ""}}},
+        {400, {HOST, {"Transfer-Encoding", "chunked\x0b"}}},
         {417, {HOST, {"Expect", "200-ok"}}},
     };
     struct http_intent in;
