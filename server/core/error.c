@@ -28,6 +28,7 @@ static const char *const phrases[] = {
     [-ERR_OLD] = "older format than this program reads",
     [-ERR_UPGRADE] = "to be upgraded first",
     [-ERR_UNAPPROVED] = "not approved",
+    [-ERR_MOVED] = "sent elsewhere",
 };
 
 const char *err_str(int err)

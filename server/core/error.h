@@ -28,6 +28,7 @@ enum {
     ERR_OLD = -21,        /* an older format than this program reads */
     ERR_UPGRADE = -22,    /* letterlock upgrade has to bring the store up to date first */
     ERR_UNAPPROVED = -23, /* nobody with the store key's root has approved it (store/approval.h) */
+    ERR_MOVED = -24,      /* it is said to be elsewhere, where nobody follows */
 };
 
 /* A short English phrase, never NULL; unknown codes give "unknown error". */

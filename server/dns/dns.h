@@ -18,6 +18,7 @@ enum dns_type {
     DNS_AAAA = 28,
     DNS_SRV = 33,
     DNS_TLSA = 52,
+    DNS_OPENPGPKEY = 61,
     DNS_CAA = 257
 };
 
@@ -36,7 +37,7 @@ struct dns_record {
      * case */
     const char *name;
     /* A: 4 octets, AAAA: 16; TXT: its strings, joined; SRV: the port, 2 octets; TLSA: the association's data; CAA:
-     * value */
+     * value; OPENPGPKEY: the certificate */
     struct slice data;
     uint8_t usage, selector, matching; /* TLSA (RFC 6698 section 2.1); usage of CAA: its flags (RFC 8659) */
 };

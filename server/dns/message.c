@@ -21,6 +21,7 @@ static const struct shape {
     {DNS_SRV, true, 2, 2},
     {DNS_TXT, false, 0, DNS_ANSWER_MAX},
     {DNS_TLSA, false, 1, DNS_ANSWER_MAX},
+    {DNS_OPENPGPKEY, false, 1, DNS_ANSWER_MAX},
     {DNS_CAA, true, 0, DNS_ANSWER_MAX},
 };
 

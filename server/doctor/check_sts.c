@@ -42,7 +42,8 @@ static void say_unfetched(struct doctor *d, const char *url, int err)
     const char *what = err == ERR_CRYPTO      ? "TLS fails, or the certificate is not good for that name"
                        : err == ERR_NOT_FOUND ? "the name has no address"
                        : err == ERR_FORMAT    ? "what is there is no text/plain"
-                       : err == ERR_DENIED    ? "it is sent on, or its address is not of the open Internet"
+                       : err == ERR_DENIED    ? "its address is not of the open Internet"
+                       : err == ERR_MOVED     ? "it is sent on, and nobody follows"
                                               : err_str(err);
 
     if (err == ERR_GONE || err == ERR_MEMORY || err == ERR_FULL)

@@ -14,6 +14,7 @@ enum fetch_kind {
     FETCH_MTA_STS = 1, /* a domain's policy (RFC 8461 section 3.3) */
     FETCH_TLS_REPORT,  /* a report is posted (RFC 8460 section 5.4) */
     FETCH_DOCTOR,      /* how a page of ours looks from outside */
+    FETCH_KEY,         /* certificates of an address: a Web Key Directory, a key server */
 };
 
 enum {
@@ -36,10 +37,10 @@ void fetch_destroy(struct fetch *f);         /* nobody is called; NULL is allowe
 void fetch_channel(struct fetch *f, int fd); /* the first channel to the fetcher, or a new one's; takes fd */
 
 /* Called once, from the loop, never from fetch_ask. OK: a is set, valid during the call. ERR_DENIED: a forbidden
- * address, scheme, port or redirection; ERR_LIMIT: the answer is too large; ERR_TIMEOUT; ERR_CRYPTO: TLS fails, or the
- * certificate is another's; ERR_FORMAT: no answer of HTTP, or of a media type or coding that is not the kind's;
- * ERR_NOT_FOUND: the name has no address, which was an answer; ERR_AGAIN: names or the connection fail for now, or too
- * many ask; ERR_GONE: no fetcher. */
+ * address, scheme or port; ERR_MOVED: a redirection; ERR_LIMIT: the answer is too large; ERR_TIMEOUT; ERR_CRYPTO: TLS
+ * fails, or the certificate is another's; ERR_FORMAT: no answer of HTTP, or of a media type or coding that is not the
+ * kind's; ERR_NOT_FOUND: the name has no address, which was an answer; ERR_AGAIN: names or the connection fail for
+ * now, or too many ask; ERR_GONE: no fetcher. */
 typedef void fetch_fn(void *arg, int err, const struct fetch_answer *a);
 /* url: https, a name of two labels at least (A-labels), no user, no port but 443, no fragment. type and body are
  * what a kind that posts sends; others have "" and an empty one. ret may be NULL. ERR_FORMAT: not such; ERR_FULL,

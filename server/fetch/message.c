@@ -12,6 +12,7 @@ static const struct fetch_kind_row rows[] = {
     [FETCH_MTA_STS] = {.body_max = FETCH_BODY_MAX, .type = "text/plain"},
     [FETCH_TLS_REPORT] = {.post = true, .body_max = 4096}, /* what is said to a report nobody needs */
     [FETCH_DOCTOR] = {.body_max = FETCH_BODY_MAX},
+    [FETCH_KEY] = {.body_max = FETCH_BODY_MAX},
 };
 
 const struct fetch_kind_row *fetch_kind_row(unsigned kind)

@@ -66,14 +66,15 @@ static void answer(struct desk_asker *a, uint64_t id, int status, const struct f
 
 static void count_end(struct desk_counts *n, int status)
 {
+    const bool denied = status == ERR_DENIED || status == ERR_MOVED;
+
     n->answers += status == OK;
-    n->denied += status == ERR_DENIED;
+    n->denied += denied;
     n->too_large += status == ERR_LIMIT;
     n->tls_failed += status == ERR_CRYPTO;
     n->timeouts += status == ERR_TIMEOUT;
-    n->failed +=
-        status != OK && status != ERR_DENIED && status != ERR_LIMIT && status != ERR_CRYPTO && status != ERR_TIMEOUT;
-    if (status == ERR_DENIED)
+    n->failed += status != OK && !denied && status != ERR_LIMIT && status != ERR_CRYPTO && status != ERR_TIMEOUT;
+    if (denied)
         log_event(fetch_denied);
 }
 

@@ -162,7 +162,7 @@ static int read_answer(const struct web_transfer *t, char type[FETCH_TYPE_MAX + 
 
     (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status / 100 == REDIRECTION)
-        return ERR_DENIED; /* where a page has gone is not followed, for no kind (RFC 8461 section 3.3) */
+        return ERR_MOVED; /* where a page has gone is not followed, for no kind (RFC 8461 section 3.3) */
     take_type(t->easy, type);
     if (status < 200 || status > 599 || is_coded(t->easy))
         return ERR_FORMAT;

@@ -183,8 +183,8 @@ static void settle(struct work *w, int err)
 
 static bool is_final(int err)
 {
-    return err == OK || err == ERR_NOT_FOUND || err == ERR_DENIED || err == ERR_FORMAT || err == ERR_LIMIT ||
-           err == ERR_NO_KEY || err == ERR_UNSUPPORTED;
+    return err == OK || err == ERR_NOT_FOUND || err == ERR_DENIED || err == ERR_MOVED || err == ERR_FORMAT ||
+           err == ERR_LIMIT || err == ERR_NO_KEY || err == ERR_UNSUPPORTED;
 }
 
 static void outcome(struct work *w, int err)

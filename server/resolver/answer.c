@@ -223,6 +223,12 @@ static int read_tlsa(const struct reader *r, const struct rr *rr, struct dns_spa
     return put_data(s, ret, p + 3, rr->len - 3);
 }
 
+/* All of it is the certificate (RFC 7929 section 2.1). */
+static int read_openpgpkey(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret)
+{
+    return rr->len ? put_data(s, ret, r->wire + rr->data, rr->len) : ERR_FORMAT;
+}
+
 /* Flags, the tag's length, the tag, the value (RFC 8659 section 4.1). */
 static int read_caa(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret)
 {
@@ -265,8 +271,11 @@ static const struct form {
     uint16_t type;
     int (*read)(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret);
 } forms[] = {
-    {DNS_A, read_address}, {DNS_AAAA, read_address}, {DNS_MX, read_host}, {DNS_NS, read_host},     {DNS_PTR, read_host},
-    {DNS_TXT, read_text},  {DNS_TLSA, read_tlsa},    {DNS_CAA, read_caa}, {DNS_SRV, read_service},
+    {DNS_A, read_address},   {DNS_AAAA, read_address},
+    {DNS_MX, read_host},     {DNS_NS, read_host},
+    {DNS_PTR, read_host},    {DNS_TXT, read_text},
+    {DNS_TLSA, read_tlsa},   {DNS_CAA, read_caa},
+    {DNS_SRV, read_service}, {DNS_OPENPGPKEY, read_openpgpkey},
 };
 
 static int read_records(const struct reader *r, enum dns_type type, const char *name, struct dns_space *s,

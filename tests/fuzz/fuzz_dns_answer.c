@@ -1,6 +1,6 @@
-/* A name server's answer, and what a resolver says of it to the asker. Input: octet type (of eight), octet: 0 the rest
- * is an answer over the wire, to a question for "a.test"; else it is a packed answer as the asker gets it. What is
- * taken has its bounds, and comes through the channel as it was. */
+/* A name server's answer, and what a resolver says of it to the asker. Input: octet type (of those below), octet: 0
+ * the rest is an answer over the wire, to a question for "a.test"; else it is a packed answer as the asker gets it.
+ * What is taken has its bounds, and comes through the channel as it was. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +23,8 @@ static void check(const struct dns_answer *a)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum dns_type types[] = {DNS_A,    DNS_NS,   DNS_PTR, DNS_MX, DNS_TXT,
-                                          DNS_AAAA, DNS_TLSA, DNS_CAA, DNS_SRV};
+    static const enum dns_type types[] = {DNS_A,    DNS_NS,   DNS_PTR, DNS_MX,  DNS_TXT,
+                                          DNS_AAAA, DNS_TLSA, DNS_CAA, DNS_SRV, DNS_OPENPGPKEY};
     static struct dns_space a, b;
     static uint8_t out[2 * DNS_ANSWER_MAX];
     struct unpack u;
@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2)
         return 0;
-    const enum dns_type type = types[data[0] % 8];
+    const enum dns_type type = types[data[0] % (sizeof(types) / sizeof(*types))];
     if (data[1]) {
         unpack_init(&u, data + 2, size - 2);
         if (dns_answer_unpack(&u, type, &a) != OK)

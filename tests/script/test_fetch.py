@@ -16,8 +16,8 @@ from role_tool import RoleTool
 TOOL = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/fetch_tool"
 RELEASED = harness.released().resolve().parent / "tests/unit/fetch_tool"
 pytestmark = pytest.mark.needs(*names.NEEDS, "openssl", str(TOOL))
-OK, FORMAT, LIMIT, NOT_FOUND, DENIED, GONE, AGAIN, CRYPTO, TIMEOUT = 0, -3, -4, -6, -8, -12, -13, -14, -17
-MTA_STS, REPORT, DOCTOR = 1, 2, 3
+OK, FORMAT, LIMIT, NOT_FOUND, DENIED, GONE, AGAIN, CRYPTO, TIMEOUT, MOVED = 0, -3, -4, -6, -8, -12, -13, -14, -17, -24
+MTA_STS, REPORT, DOCTOR, KEY = 1, 2, 3, 4
 MOST = 48 * 1024
 
 # What the Internet is not. Each is the address of a name.
@@ -195,7 +195,7 @@ def test_a_report_is_posted(t, server):
     assert headers["content-type"] == "application/tlsrpt+gzip" and "expect" not in headers
     assert t.post("https://good.test/ok", 0).err == OK and server.requests[-1][2]["content-length"] == "0"
     assert t.post("https://good.test/exact?5000", 1).err == LIMIT, "nobody needs so long an answer to a report"
-    assert t.post("https://good.test/redirect?307 https://else.test/ok".replace(" ", "%20"), 1).err == DENIED
+    assert t.post("https://good.test/redirect?307 https://else.test/ok".replace(" ", "%20"), 1).err == MOVED
 
 
 def test_urls_that_are_not_taken(t, server):
@@ -226,10 +226,11 @@ def test_no_redirection_is_followed(t, server):
     urls = [f"https://good.test/redirect?302%20{p}" for p in places]
     urls += [f"https://good.test/redirect?{code}%20https://web.test/ok" for code in codes]
     before = len(server.requests)
-    assert t.errors(*urls) == dict.fromkeys(urls, DENIED)
-    assert t.errors(*urls, kind=MTA_STS) == dict.fromkeys(urls, DENIED)
+    assert t.errors(*urls) == dict.fromkeys(urls, MOVED)
+    for kind in (MTA_STS, KEY):
+        assert t.errors(*urls, kind=kind) == dict.fromkeys(urls, MOVED)
     asked = server.requests[before:]
-    assert len(asked) == 2 * len(urls) and {r[1].partition("?")[0] for r in asked} == {"/redirect"}
+    assert len(asked) == 3 * len(urls) and {r[1].partition("?")[0] for r in asked} == {"/redirect"}
 
 
 def test_answers_have_bounds(t, server):

@@ -147,6 +147,8 @@ static void test_what_is_no_answer(void **state)
          DNS_SRV,
          OK},
         {{.type = DNS_SRV, .exists = 1, .canonical = "a", .name = "b", .n = 1, .data = 3}, DNS_SRV, ERR_FORMAT},
+        {{.type = DNS_OPENPGPKEY, .exists = 1, .canonical = "a", .name = "", .n = 1, .data = 1}, DNS_OPENPGPKEY, OK},
+        {{.type = DNS_OPENPGPKEY, .exists = 1, .canonical = "a", .name = "", .n = 1}, DNS_OPENPGPKEY, ERR_FORMAT},
         {{.type = DNS_TXT, .exists = 1, .canonical = "a", .name = "", .n = 1, .data = DNS_ANSWER_MAX},
          DNS_TXT,
          ERR_LIMIT},

@@ -40,8 +40,8 @@ static unsigned kinds[KINDS];
 static const struct {
     const char *name;
     enum dns_type type;
-} types[] = {{"A", DNS_A},     {"AAAA", DNS_AAAA}, {"MX", DNS_MX},   {"NS", DNS_NS},  {"PTR", DNS_PTR},
-             {"TXT", DNS_TXT}, {"TLSA", DNS_TLSA}, {"CAA", DNS_CAA}, {"SRV", DNS_SRV}};
+} types[] = {{"A", DNS_A},     {"AAAA", DNS_AAAA}, {"MX", DNS_MX},   {"NS", DNS_NS},   {"PTR", DNS_PTR},
+             {"TXT", DNS_TXT}, {"TLSA", DNS_TLSA}, {"CAA", DNS_CAA}, {"SRV", DNS_SRV}, {"OPENPGPKEY", DNS_OPENPGPKEY}};
 
 struct asked {
     char type[LINE], name[LINE];

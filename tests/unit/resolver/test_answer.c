@@ -241,6 +241,23 @@ static void test_services(void **state)
     }
 }
 
+static void test_certificates(void **state)
+{
+    for (size_t octets = 0; octets < 3; octets++) {
+        begin("x._openpgpkey.test", 0);
+        size_t data = record(NULL, DNS_OPENPGPKEY, 9);
+        for (size_t i = 0; i < octets; i++)
+            wire[len++] = (uint8_t)(0x98 + i);
+        rr_end(data);
+        assert_int_equal(read_as(DNS_OPENPGPKEY, "x._openpgpkey.test"), octets ? OK : ERR_FORMAT);
+        if (!octets)
+            continue;
+        assert_int_equal(space.answer.n, 1);
+        assert_int_equal(space.v[0].data.len, octets);
+        assert_int_equal(space.v[0].data.data[octets - 1], 0x98 + octets - 1);
+    }
+}
+
 static void test_lengths_that_are_none(void **state)
 {
     static const struct {
@@ -476,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_authorizations),
         cmocka_unit_test(test_services),
+        cmocka_unit_test(test_certificates),
         cmocka_unit_test(test_lengths_that_are_none),
         cmocka_unit_test(test_names_that_are_none),
         cmocka_unit_test(test_aliases),
