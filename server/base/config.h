@@ -67,6 +67,9 @@ struct config {
     uint32_t tls_report_interval;                  /* seconds */
     char smarthost[300], smarthost_user[256], smarthost_password_file[512];
 
+    uint32_t discover_wait;        /* seconds; 0: nobody is asked for keys */
+    char discover_key_server[256]; /* "vks:HOST", "hkp:HOST", or "" */
+
     char doctor_peer[300];        /* whose port 25 letterlock doctor tries, or "" */
     char blocklists[512];         /* their names, with commas between them */
     uint32_t blocklists_interval; /* seconds; 0: they are not watched */

@@ -27,6 +27,7 @@ static bool valid_level(const char *s);
 static bool valid_policy(const char *s);
 static bool valid_sts_mode(const char *s);
 static bool valid_sts_names(const char *s);
+static bool valid_key_server(const char *s);
 
 #define WHERE(field) \
     .name = #field, .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
@@ -220,6 +221,14 @@ const struct config_item config_items[] = {
     TEXT(smarthost_password_file, LIVE, "", valid_path_or_none, "a path, or nothing",
          "A file whose first line is the password for it."),
 
+    U32(discover_wait, LIVE, 10, 0, 60,
+        "Seconds that keys of people elsewhere are looked for, in their domains (WKD, DANE) and at "
+        "discover_key_server, for mail of accounts that seal what they send (letterlock account set --encrypt). 0: "
+        "nobody is asked."),
+    TEXT(discover_key_server, LIVE, "", valid_key_server, "vks:HOST, hkp:HOST, or nothing",
+         "A key server that is asked where the domain itself has no key: it hears who is written to. HOST serves HTTPS "
+         "on port 443, as vks:keys.openpgp.org."),
+
     TEXT(doctor_peer, LIVE, "gmail-smtp-in.l.google.com", valid_smarthost, "HOST, HOST:PORT, or nothing",
          "Another mail server, whose port 25 letterlock doctor tries to reach, and says nothing to."),
     TEXT(blocklists, LIVE, "zen.spamhaus.org, bl.spamcop.net", valid_domains,
@@ -390,6 +399,14 @@ static bool valid_one_domain(char *one)
 static bool valid_domains(const char *s)
 {
     return valid_list(s, valid_one_domain);
+}
+
+/* As keyserver/discover takes it: a host of two labels at least. */
+static bool valid_key_server(const char *s)
+{
+    const char *host = strncmp(s, "vks:", 4) == 0 || strncmp(s, "hkp:", 4) == 0 ? s + 4 : "";
+
+    return !*s || (strchr(host, '.') && valid_domain(host));
 }
 
 static bool one_of(const char *s, const char *const *words)

@@ -232,6 +232,7 @@ int command_acme_run(struct cli *c);
 int command_acme_hook(struct cli *c);
 int command_status(struct cli *c);
 int command_doctor(struct cli *c);
+int command_discover(struct cli *c);
 int command_reload(struct cli *c);
 int command_audit(struct cli *c);
 int command_backup(struct cli *c);

@@ -4,15 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "server/base/ipc.h"
 #include "server/cli/dkim.h"
+#include "server/cli/outside.h"
 #include "server/cli/status.h"
 #include "server/core/error.h"
 #include "server/doctor/doctor.h"
 #include "server/mail/date.h"
-#include "server/master/offline.h"
 #include "server/master/tls_mind.h"
 
 enum { QUEUE_SLICE = 256 };
@@ -238,41 +236,6 @@ static int read_keys(const struct cli *c, struct instance *i, struct domain_look
     return l->rows ? EXIT_DONE : cli_fail(c, "out of memory");
 }
 
-/* ---- who asks outside ---- */
-
-/* Roles of our own: what the server's resolver keeps may be older than what was just put right. */
-struct outside {
-    struct offline *resolver, *fetcher;
-};
-
-static void outside_stop(struct outside *o)
-{
-    offline_stop(o->fetcher);
-    offline_stop(o->resolver);
-}
-
-static int outside_start(const struct cli *c, struct instance *i, struct outside *o, struct doctor_facts *f)
-{
-    struct offline_params p = instance_offline(c, i);
-    char why[256] = "";
-    int pair[2];
-    int err = ipc_pair(pair);
-    *o = (struct outside){NULL, NULL};
-    if (err)
-        return cli_fail(c, "%s", err_str(err));
-    p.peer = ROLE_FETCHER, p.peer_fd = pair[0];
-    err = offline_role(ROLE_RESOLVER, &p, &o->resolver, &f->resolver, why, sizeof(why));
-    p.peer = ROLE_RESOLVER, p.peer_fd = pair[1];
-    if (!err && (err = offline_role(ROLE_FETCHER, &p, &o->fetcher, &f->fetcher, why, sizeof(why))))
-        close(f->resolver);
-    close(pair[0]);
-    close(pair[1]);
-    if (!err)
-        return EXIT_DONE;
-    outside_stop(o);
-    return cli_fail(c, "DNS and web servers cannot be asked: %s", *why ? why : err_str(err));
-}
-
 static int see_world(const struct cli *c, struct instance *i, struct domain_look *l, struct report *r)
 {
     struct doctor_facts f = {.dir = c->dir,
@@ -286,7 +249,7 @@ static int see_world(const struct cli *c, struct instance *i, struct domain_look
                              .mind_chain = tls_mind,
                              .now = (uint64_t)time(NULL)};
     struct outside o;
-    int rc = outside_start(c, i, &o, &f);
+    int rc = outside_start(c, i, &o, &f.resolver, &f.fetcher);
     if (rc)
         return rc;
     int err = doctor_run(&f, tell, r);

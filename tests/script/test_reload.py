@@ -517,7 +517,8 @@ ELSEWHERE = [elsewhere(*item) for item in dict(
     web_sessions=7, web_sessions_peer=7, web_request_timeout=7, web_transfer_timeout=7, web_idle_timeout=7,
     web_lookups_peer=7, web_lookups_minute=7,
     mta_sts_mode="enforce", mta_sts_mx="a.example, *.b.example", mta_sts_max_age=86401,
-    fetch_timeout=2, doctor_peer="mx.example", blocklists="a.example, b.example", send_messages_day=5,
+    fetch_timeout=2, discover_wait=3, discover_key_server="vks:keys.example", doctor_peer="mx.example",
+    blocklists="a.example, b.example", send_messages_day=5,
     send_recipients_day=5, send_new_recipients_day=5, send_domain_messages_day=5, complaints_day=5, tls_report="no",
     tls_report_contact="tls@letterlock.test", tls_report_interval=3600,
     forward_plaintext="yes", blocklists_interval=5).items()]
