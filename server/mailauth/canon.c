@@ -1,4 +1,4 @@
-/* Relaxed canonicalization. See canon.h. */
+/* Canonical forms. See canon.h. */
 #include "server/mailauth/canon.h"
 
 #include "server/mail/token.h"
@@ -76,8 +76,13 @@ static void text(struct canon_body *b, const uint8_t *s, size_t len, canon_sink 
     if (b->space)
         give(sink, arg, " ", 1);
     sink(arg, s, len);
-    b->text = true;
+    b->text = b->any = true;
     b->space = false;
+}
+
+static bool ends_run(const struct canon_body *b, uint8_t c)
+{
+    return c == '\r' || (b->form == CANON_RELAXED && token_is_blank(c));
 }
 
 void canon_body_feed(struct canon_body *b, const uint8_t *s, size_t len, canon_sink *sink, void *arg)
@@ -96,7 +101,7 @@ void canon_body_feed(struct canon_body *b, const uint8_t *s, size_t len, canon_s
             }
             text(b, (const uint8_t *)"\r", 1, sink, arg);
         }
-        while (i < len && !token_is_blank(s[i]) && s[i] != '\r')
+        while (i < len && !ends_run(b, s[i]))
             i++;
         if (i > from)
             text(b, s + from, i - from, sink, arg);
@@ -110,7 +115,8 @@ void canon_body_feed(struct canon_body *b, const uint8_t *s, size_t len, canon_s
     }
 }
 
-/* A last line without CRLF has one (section 3.4.4); a body without anything has none. */
+/* A last line without CRLF has one. A body without anything has none when relaxed (section 3.4.4), else one (section
+ * 3.4.3). */
 void canon_body_end(struct canon_body *b, canon_sink *sink, void *arg)
 {
     if (b->cr) {
@@ -120,4 +126,6 @@ void canon_body_end(struct canon_body *b, canon_sink *sink, void *arg)
     if (b->text)
         end_line(b, sink, arg);
     b->empty = 0;
+    if (b->form == CANON_SIMPLE && !b->any)
+        give(sink, arg, "\r\n", 2);
 }

@@ -71,7 +71,7 @@ static void into_hash(void *hash, const uint8_t *data, size_t len)
 static int hash_body(struct message *m, const struct iovec *mail, size_t n)
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    struct canon_body b = {0};
+    struct canon_body b = {.form = CANON_RELAXED};
     size_t skip = m->header.view.header_len;
     int err = OK;
 

@@ -14,7 +14,7 @@ PREFIXES = {
     "server/mail/libmail_address.a": ("address_",),
     "server/mail/libmail.a": ("mail_", "mime_repair_", "summary_", "text_", "transfer_"),
     "server/mailauth/libmailauth.a": (
-        "arf_", "auth_", "author_", "block_list_", "canon_", "dkim_", "dmarc_", "helo_", "iprev_", "mta_sts_",
+        "arc_", "arf_", "auth_", "author_", "block_list_", "canon_", "dkim_", "dmarc_", "helo_", "iprev_", "mta_sts_",
         "records_", "spf_", "srs_", "tags_", "tls_report_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/http/libhttp.a": ("http_",),

@@ -51,12 +51,12 @@ static void fields(void **state)
 }
 
 /* Whatever the cut, the same. */
-static void body_is(const char *body, const char *wanted)
+static void body_becomes(enum canon form, const char *body, const char *wanted)
 {
     size_t len = strlen(body);
 
     for (size_t cut = 0; cut <= len; cut++) {
-        struct canon_body b = {0};
+        struct canon_body b = {.form = form};
         struct text t = {.len = 0};
 
         canon_body_feed(&b, (const uint8_t *)body, cut, into_text, &t);
@@ -65,6 +65,16 @@ static void body_is(const char *body, const char *wanted)
         t.s[t.len] = '\0';
         assert_string_equal(t.s, wanted);
     }
+}
+
+static void body_is(const char *body, const char *wanted)
+{
+    body_becomes(CANON_RELAXED, body, wanted);
+}
+
+static void simple_body_is(const char *body, const char *wanted)
+{
+    body_becomes(CANON_SIMPLE, body, wanted);
 }
 
 static void bodies(void **state)
@@ -79,6 +89,20 @@ static void bodies(void **state)
     body_is("a\rb\r\n", "a\rb\r\n");
     body_is("a\r", "a\r\r\n");
     body_is("a\nb\r\n", "a\nb\r\n");
+}
+
+static void simple_bodies(void **state)
+{
+    simple_body_is(" C \r\nD \t E\r\n\r\n\r\n", " C \r\nD \t E\r\n"); /* RFC 6376 section 3.4.6 */
+    simple_body_is("", "\r\n");                                       /* section 3.4.3 */
+    simple_body_is("\r\n\r\n", "\r\n");
+    simple_body_is(" \r\n\r\n", " \r\n");
+    simple_body_is("a", "a\r\n");
+    simple_body_is("a\r\n\r\n\tb \r\n", "a\r\n\r\n\tb \r\n");
+    simple_body_is("a\r\r\n", "a\r\r\n");
+    simple_body_is("a\r", "a\r\r\n");
+    simple_body_is("a\n", "a\n\r\n");
+    simple_body_is("\r", "\r\r\n");
 }
 
 /* ---- keys ---- */
@@ -267,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields),
         cmocka_unit_test(bodies),
+        cmocka_unit_test(simple_bodies),
         cmocka_unit_test(ed25519_as_published),
         cmocka_unit_test(keys_that_are_none),
         cmocka_unit_test(what_is_named),

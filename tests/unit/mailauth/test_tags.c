@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -57,8 +58,54 @@ static void test_versions(void **state)
         assert_false(tags_begin(slice_of(no[i], strlen(no[i])), "DMARC1"));
 }
 
+static void test_whole_lists(void **state)
+{
+    static const struct {
+        const char *list;
+        int err;
+        size_t n;
+    } rows[] = {
+        {"", OK, 0},
+        {" ; ", OK, 0},
+        {"v=1; b=a\r\n b; c=", OK, 3},
+        {"v=1; V=1", OK, 2},
+        {"v=1; b=2; v=1", ERR_FORMAT, 0},
+        {"v=1; b=\x01", ERR_FORMAT, 0},
+        {"v=1; b=\x7f", ERR_FORMAT, 0},
+        {"v=1; b=\xc3\xbc", OK, 2},
+        {"v=1; ;b=2", ERR_FORMAT, 0},
+        {"v", ERR_FORMAT, 0},
+    };
+    struct tags t;
+    char many[256] = "";
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(tags_read(slice_str(rows[i].list), &t), rows[i].err);
+        if (rows[i].err == OK)
+            assert_int_equal(t.n, rows[i].n);
+    }
+    assert_int_equal(tags_read(slice_str("a=1; bb=\t x \t; c=3"), &t), OK);
+    const struct tag *bb = tags_find(&t, "bb");
+    assert_true(bb && bb->value.len == 1 && bb->whole.len == 5);
+    assert_null(tags_find(&t, "b"));
+    for (int i = 0; i <= TAGS_MAX; i++) {
+        assert_int_equal(tags_read(slice_str(many), &t), OK);
+        sprintf(many + strlen(many), "a%d=;", i);
+    }
+    assert_int_equal(tags_read(slice_str(many), &t), ERR_LIMIT);
+}
+
+static void test_words(void **state)
+{
+    assert_true(tags_has_word(slice_str("a:b"), "b") && tags_has_word(slice_str(" A :b"), "a"));
+    assert_true(tags_has_word(slice_str("a:"), "a"));
+    assert_false(tags_has_word(slice_str("ab"), "a") || tags_has_word(slice_str(""), "a"));
+    assert_false(tags_has_word(slice_str("a b"), "a"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists), cmocka_unit_test(test_versions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists), cmocka_unit_test(test_versions),
+                                       cmocka_unit_test(test_whole_lists), cmocka_unit_test(test_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
