@@ -79,7 +79,8 @@ def served(tmp_path_factory):
     states: the last one's are there."""
     place, given, refused = tmp_path_factory.mktemp("rings"), {}, []
     with harness.Instance(web=True) as i:
-        i.init(web_instances=1, web_lookups_peer=100000, smtp="no", submissions="no", submission="no", imap="no", imaps="no")
+        i.init(web_instances=1, web_lookups_peer=100000, smtp="no", submissions="no", submission="no", imap="no",
+               imaps="no")
         for name, (_, file, day) in keyrings.KEYRINGS.items():
             ring = place / name
             ring.write_bytes(b"".join(c.data for c in keyrings.certificates(keyrings.FOLDER / file)))
