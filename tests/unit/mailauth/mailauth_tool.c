@@ -1,6 +1,7 @@
 /* mailauth_tool: the engines of server/mailauth over a zone that a script writes. Each line of input is a JSON object:
  *   "what"   "spf" (ip, helo, sender), "dmarc" (author, spf, dkim: names that passed, or [NAME, RESULT]),
- *            "author" (file: a mail)
+ *            "author" (value: of a From field), "results" (id, ip, spf: [RESULT, NAME], dmarc: [RESULT, POLICY, NAME],
+ *            dkim: [[RESULT, NAME, SELECTOR]...], aligned: its bits)
  *   "zone"   {NAME: {TYPE: [VALUE...] or "error", "CNAME": NAME, "exists": true}}, NAME in lower case; TYPE "*" is what
  *            all types of that name have that are not there. An MX is [PREFERENCE, NAME]
  * and each line of output another: the verdict, "asked" having the questions in their order, "rounds" how often an
@@ -14,6 +15,7 @@
 
 #include "server/core/bug.h"
 #include "server/core/error.h"
+#include "server/mailauth/auth_results.h"
 #include "server/mailauth/author.h"
 #include "server/mailauth/dmarc.h"
 #include "server/mailauth/spf.h"
@@ -120,17 +122,28 @@ static int run_spf(struct records *r, json_t *out)
     return err;
 }
 
+static const char *item(json_t *list, size_t i)
+{
+    const char *s = json_string_value(json_array_get(list, i));
+
+    return s ? s : "";
+}
+
+static enum auth_result result_of(const char *name)
+{
+    enum auth_result r = AUTH_NONE;
+
+    while (strcmp(auth_result_name(r), name) != 0)
+        r++;
+    return r;
+}
+
 static struct dmarc_identifier identifier(json_t *said)
 {
-    struct dmarc_identifier id = {"", AUTH_NONE};
-    const char *result = json_string_value(json_array_get(said, 1));
-
     if (!said)
-        return id;
-    id.domain = json_string_value(json_is_array(said) ? json_array_get(said, 0) : said);
-    for (id.result = result ? AUTH_NONE : AUTH_PASS; result && strcmp(auth_result_name(id.result), result) != 0;)
-        id.result++;
-    return id;
+        return (struct dmarc_identifier){"", AUTH_NONE};
+    return json_is_array(said) ? (struct dmarc_identifier){item(said, 0), result_of(item(said, 1))}
+                               : (struct dmarc_identifier){json_string_value(said), AUTH_PASS};
 }
 
 static json_t *dmarc_said(const struct dmarc_verdict *v)
@@ -165,27 +178,51 @@ static int run_dmarc(struct records *r, json_t *out)
 static int run_author(struct records *r, json_t *out)
 {
     static const char *const faults[] = {"", "missing", "several", "unreadable", "no domain"};
-    static struct header_field fields[HEADER_FIELDS_MAX];
-    static uint8_t octets[HEADER_MAX];
-    struct author_verdict v = {.fault = AUTHOR_UNREADABLE};
-    struct header_view view;
-    FILE *f = fopen(text("file"), "rb");
+    struct author_verdict v;
 
     (void)r;
-    bug_if(!f);
-    size_t len = fread(octets, 1, sizeof(octets), f);
-    fclose(f);
-    if (header_parse(octets, len, fields, HEADER_FIELDS_MAX, &view) == OK)
-        author_read(&view, &v);
-    json_object_update_new(out, json_pack("{s:s,s:s,s:i,s:b}", "fault", faults[v.fault], "domain", v.domain,
-                                          "mailboxes", (int)v.mailboxes, "sender_differs", v.sender_differs));
+    author_read_value(slice_of(text("value"), json_string_length(json_object_get(line, "value"))), &v);
+    json_object_update_new(out, json_pack("{s:s,s:s,s:i}", "fault", faults[v.fault], "domain", v.domain, "mailboxes",
+                                          (int)v.mailboxes));
+    return OK;
+}
+
+static int run_results(struct records *r, json_t *out)
+{
+    static struct mailauth_verdict v;
+    json_t *spf = json_object_get(line, "spf"), *dmarc = json_object_get(line, "dmarc"),
+           *dkim = json_object_get(line, "dkim");
+    struct buf field;
+
+    (void)r;
+    v = (struct mailauth_verdict){.six = address("ip", v.address)};
+    (void)address("ip", v.address);
+    v.spf.result = result_of(item(spf, 0));
+    snprintf(v.spf.domain, sizeof(v.spf.domain), "%s", item(spf, 1));
+    v.dmarc.result = result_of(item(dmarc, 0));
+    while (strcmp(dmarc_policy_name(v.dmarc.policy), item(dmarc, 1)) != 0)
+        v.dmarc.policy++;
+    v.dmarc.dkim_aligned = (uint32_t)json_integer_value(json_object_get(line, "aligned"));
+    snprintf(v.author.domain, sizeof(v.author.domain), "%s", item(dmarc, 2));
+    snprintf(v.dmarc.published, sizeof(v.dmarc.published), "%s", item(dmarc, 2));
+    for (; v.dkim.n < json_array_size(dkim); v.dkim.n++) {
+        struct dkim_verdict *d = &v.dkim.v[v.dkim.n];
+        d->result = result_of(item(json_array_get(dkim, v.dkim.n), 0));
+        d->algorithm = DKIM_RSA_SHA256;
+        snprintf(d->domain, sizeof(d->domain), "%s", item(json_array_get(dkim, v.dkim.n), 1));
+        snprintf(d->selector, sizeof(d->selector), "%s", item(json_array_get(dkim, v.dkim.n), 2));
+    }
+    buf_init(&field, AUTH_RESULTS_MAX, false);
+    bug_if(auth_results_write(&v, text("id"), &field) != OK);
+    json_object_set_new(out, "field", json_stringn((const char *)field.data, field.len));
+    buf_free(&field);
     return OK;
 }
 
 static const struct {
     const char *what;
     int (*run)(struct records *r, json_t *out);
-} engines[] = {{"spf", run_spf}, {"dmarc", run_dmarc}, {"author", run_author}};
+} engines[] = {{"spf", run_spf}, {"dmarc", run_dmarc}, {"author", run_author}, {"results", run_results}};
 
 static void run(json_t *out)
 {
