@@ -54,14 +54,18 @@ static bool is_bare_word(const struct address_item *item)
     return !item->domain.data && !item->name.data && !item->route.data && !has_any(item->spec, "@<>=\"\\(:;");
 }
 
-/* In front of "<": words and quoted strings. An address there that has no quotes around it is one that some read. */
+/* In front of "<": words, quoted strings and comments. An address there that has no quotes around it is one that some
+ * read, and so is one that has, once "[" or a backslash stands beside it: Python's email takes what is left of it for
+ * the author then. Without any, such octets do no harm: John [Jack] <...>. */
 static bool is_phrase(struct slice name)
 {
+    const bool names_nobody = !has_any(name, "@<>") && !has_encoded_word(name);
+
     for (size_t i = 0, u; i < name.len; i += u) {
+        const uint8_t c = name.data[i];
         u = token_unit(name.data + i, name.len - i);
-        if (has_any(slice_of(name.data + i, 1), "@<>"))
-            return false;
-        if (name.data[i] == '"' && (u < 2 || name.data[i + u - 1] != '"'))
+        if (c == '"' ? u < 2 || name.data[i + u - 1] != '"'
+                     : c != '(' && c != '.' && !token_is_space(c) && !token_is_atext(c) && !names_nobody)
             return false;
     }
     return true;
