@@ -1,4 +1,4 @@
-/* HKP (draft-gallagher-openpgp-hkp): /pks/lookup and /pks/add; and VKS, the interface of keys.openpgp.org. */
+/* Looking up by HKP (draft-gallagher-openpgp-hkp) and by VKS, the interface of keys.openpgp.org. */
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,19 +108,6 @@ void keyserver_hkp_lookup(void *service, struct http_exchange *x, const struct h
     http_answer_status(x, 501); /* section 3.1.1: an operation that is not supported */
 }
 
-/* What is published comes from whoever runs the server, on the word of each account's holder. */
-static const char NO_UPLOADS[] = "This server publishes the certificates of its own accounts and takes none.\n";
-
-void keyserver_hkp_add(void *service, struct http_exchange *x, const struct http_request *r)
-{
-    (void)service;
-    (void)r;
-    http_answer(x, &(struct http_reply){.status = 403,
-                                        .type = "text/plain; charset=utf-8",
-                                        .body = slice_str(NO_UPLOADS),
-                                        .body_lasts = true});
-}
-
 /* ---- VKS ---- */
 
 static void give_key(struct keyserver *k, struct http_exchange *x, struct slice name, bool fits)
@@ -142,14 +129,4 @@ void keyserver_vks_email(void *service, struct http_exchange *x, const struct ht
 {
     struct keyserver *k = service;
     keyserver_answer_armored(k, x, keyserver_find_address(k, (const char *)r->params[0].data, r->params[0].len));
-}
-
-void keyserver_vks_upload(void *service, struct http_exchange *x, const struct http_request *r)
-{
-    static const char refusal[] =
-        "{\"error\": \"This server publishes the certificates of its own accounts and takes none.\"}\n";
-    (void)service;
-    (void)r;
-    http_answer(x, &(struct http_reply){
-                       .status = 403, .type = "application/json", .body = slice_str(refusal), .body_lasts = true});
 }

@@ -8,9 +8,27 @@
  * besides than their packets' other octets do, three times, and this. */
 enum { KEYSERVER_ANSWER_MAX = 3 * PGP_PUBLISHED_MAX + 128 };
 
+enum {
+    KEYSERVER_ADDRESSES_MAX = 32,     /* user ids that are looked at of a certificate that comes in */
+    KEYSERVER_VERIFY_MAX = 8,         /* addresses that one request has verified */
+    KEYSERVER_COMING_MAX = 64 * 1024, /* octets of one that comes in, made small */
+    KEYSERVER_TOKEN_MAX = 2 * KEYSERVER_COMING_MAX + 1,
+};
+
+/* A certificate that comes in: all its user ids with an address that are valid, and what belongs to them. */
+struct coming {
+    uint8_t cert[KEYSERVER_COMING_MAX];
+    size_t len, n;
+    char address[KEYSERVER_ADDRESSES_MAX][ADDRESS_MAX];
+    uint8_t fpr[PGP_FPR_MAX], fpr_len;
+    bool revoked, expired;
+};
+
 /* What is being answered: there is one thread, and each answer is given at once. */
 struct keyserver {
     struct view *view;
+    const struct keyserver_uploads *uploads;
+    struct coming coming;
     struct published room;
     uint8_t cert[PGP_PUBLISHED_MAX], joined[PGP_PUBLISHED_MAX];
     size_t len; /* of cert, found last */
@@ -33,7 +51,16 @@ void keyserver_answer_armored(struct keyserver *k, struct http_exchange *x, int 
 void keyserver_answer_not_found(struct http_exchange *x, int err);
 
 http_handler keyserver_wkd, keyserver_wkd_direct, keyserver_wkd_policy; /* wkd.c */
-http_handler keyserver_hkp_lookup, keyserver_hkp_add;                   /* hkp.c */
-http_handler keyserver_vks_fingerprint, keyserver_vks_keyid, keyserver_vks_email, keyserver_vks_upload;
+http_handler keyserver_hkp_lookup;                                      /* hkp.c */
+http_handler keyserver_vks_fingerprint, keyserver_vks_keyid, keyserver_vks_email;
+http_handler keyserver_vks_upload, keyserver_vks_request_verify, keyserver_hkp_add; /* upload.c */
+http_handler keyserver_verify_page, keyserver_verify;                               /* verify.c */
+
+/* coming.c: a certificate as strangers send it, armoured; or binary, as a token has it. *ret_why: a sentence for them.
+ */
+int keyserver_coming_read(struct coming *c, struct slice armoured, const char **ret_why);
+int keyserver_coming_again(struct coming *c, const uint8_t *cert, size_t len, const char **ret_why);
+/* As it would be published for one of its addresses. ERR_NOT_FOUND: it has no such one. */
+int keyserver_coming_for(const struct coming *c, const char *address, uint8_t out[PGP_PUBLISHED_MAX], size_t *ret_len);
 
 #endif

@@ -59,6 +59,10 @@ static const struct rule {
     {'f', HOME_KEYSERVER, 2 * RECORD_HASH_SIZE, check_published_index},
     {'l', HOME_KEYSERVER, 8, check_published_change},
     {'h', HOME_KEYSERVER, 0, check_published_head},
+    {'u', HOME_KEYSERVER, RECORD_HASH_SIZE + 4, check_upload},
+    {'v', HOME_KEYSERVER, RECORD_HASH_SIZE + 4, check_upload_chunk},
+    {'x', HOME_KEYSERVER, 8 + RECORD_HASH_SIZE + 4, check_upload_until},
+    {'n', HOME_KEYSERVER, 0, check_upload_head},
 };
 
 static const struct rule *rule_of(const struct check *c, char letter)

@@ -57,6 +57,7 @@ check_record check_queued, check_queue_recipient, check_queue_message, check_dki
 check_record check_sent, check_known, check_complaints, check_hold, check_suppressed;             /* queue, sent */
 check_record check_sts_policy, check_tls_tally; /* queue, of domains elsewhere */
 check_record check_published, check_published_chunk, check_published_index, check_published_change,
-    check_published_head; /* keyserver */
+    check_published_head;                                                             /* keyserver */
+check_record check_upload, check_upload_chunk, check_upload_until, check_upload_head; /* keyserver, what waits */
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { VERSION = 1 };
 enum {
-    ENTRY_PLAIN = 1 + 8 + 4 + ADDRESS_MAX + 4 + PUBLISHED_HASH_SIZE,
+    ENTRY_PLAIN = 1 + 8 + 1 + 4 + ADDRESS_MAX + 4 + PUBLISHED_HASH_SIZE,
     HEAD_PLAIN = 1 + 8 + PUBLISHED_HASH_SIZE,
     CHANGE_PLAIN = 1 + 8 + 1 + 4 + ADDRESS_MAX + PUBLISHED_SALT_SIZE + 2 * PUBLISHED_HASH_SIZE
 };
@@ -69,7 +69,7 @@ int schema_unpack_published_change(const struct record_keys *k, struct slice key
     unpack_str(&u, c.address, sizeof(c.address));
     struct slice salt = unpack_raw(&u, sizeof(c.salt)), cert = unpack_raw(&u, sizeof(c.cert)),
                  hash = unpack_raw(&u, sizeof(c.hash));
-    if (err || !unpack_done(&u) || c.why < PUBLISH_KEY || c.why > PUBLISH_MENDED || !c.address[0])
+    if (err || !unpack_done(&u) || c.why < PUBLISH_KEY || c.why > PUBLISH_VERIFIED || !c.address[0])
         return err ? err : ERR_FORMAT;
     memcpy(c.salt, salt.data, sizeof(c.salt));
     memcpy(c.cert, cert.data, sizeof(c.cert));
@@ -234,10 +234,12 @@ int schema_get_published(struct engine_txn *t, const struct record_keys *k, cons
     unpack_init(&u, plain, len);
     err = fields_version(&u, VERSION);
     ret->since = unpack_u64(&u);
+    ret->why = unpack_u8(&u);
     unpack_str(&u, ret->address, sizeof(ret->address));
     ret->len = unpack_u32(&u);
     struct slice digest = unpack_raw(&u, PUBLISHED_HASH_SIZE);
-    if (err || !unpack_done(&u) || ret->len == 0 || ret->len > sizeof(ret->cert))
+    if (err || !unpack_done(&u) || ret->len == 0 || ret->len > sizeof(ret->cert) || ret->why < PUBLISH_KEY ||
+        ret->why > PUBLISH_VERIFIED)
         return err ? err : ERR_FORMAT;
     published_hash(k, ret->address, own);
     return memcmp(own, hash, sizeof(own)) == 0 ? get_cert(t, k, hash, ret, digest.data) : ERR_FORMAT;
@@ -254,6 +256,7 @@ int schema_put_published(struct engine_txn *t, const struct record_keys *k, cons
     pack_init(&out, plain, sizeof(plain));
     pack_u8(&out, VERSION);
     pack_u64(&out, p->since);
+    pack_u8(&out, p->why);
     pack_str(&out, p->address);
     pack_u32(&out, p->len);
     pack_raw(&out, digest, sizeof(digest));
@@ -315,7 +318,7 @@ int published_set(struct store_write *w, const char *address, struct slice cert,
     if (err == OK && there)
         err = erase(w, hash, &p);
     if (err == OK && cert.len) {
-        p = (struct published){.since = w->now, .len = (uint32_t)cert.len};
+        p = (struct published){.since = w->now, .why = why, .len = (uint32_t)cert.len};
         memcpy(p.address, address, strlen(address) + 1);
         memcpy(p.cert, cert.data, cert.len);
         err = published_indexes(w->keys, &p, put_empty, w);

@@ -14,18 +14,25 @@
 #include "crypto/wkd.h"
 #include "server/mail/address.h"
 
-enum { PUBLISHED_HASH_SIZE = 32, PUBLISHED_SALT_SIZE = 16 };
+enum {
+    PUBLISHED_HASH_SIZE = 32,
+    PUBLISHED_SALT_SIZE = 16,
+    UPLOAD_SECRET_SIZE = 25,
+    UPLOAD_TOKEN_SIZE = RECORD_HASH_SIZE + 1 + UPLOAD_SECRET_SIZE, /* of a certificate that waits (store/upload.h) */
+};
 
 /* Why it changed. */
 enum publish_why {
     PUBLISH_KEY = 1, /* the account's certificates did */
     PUBLISH_WISH,    /* its holder wants to be found, or does no more */
     PUBLISH_ADDRESS, /* the address came or goes */
-    PUBLISH_MENDED   /* what a change before had left undone */
+    PUBLISH_MENDED,  /* what a change before had left undone */
+    PUBLISH_VERIFIED /* its holder sent it in and said so by mail (store/upload.h) */
 };
 
 struct published {
     uint64_t since; /* seconds since 1970 */
+    uint8_t why;    /* enum publish_why, of the change that it came with */
     char address[ADDRESS_MAX];
     uint32_t len;
     uint8_t cert[PGP_PUBLISHED_MAX];

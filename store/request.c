@@ -275,6 +275,20 @@ static void key_publish(struct codec *c, struct vault_request *q)
     bytes(c, &q->publish.cert, PGP_PUBLISHED_MAX);
 }
 
+static void upload_add(struct codec *c, struct vault_request *q)
+{
+    q->account = PART_KEYSERVER;
+    str(c, &q->publish.address, ADDRESS_MAX - 1);
+    bytes(c, &q->publish.cert, PGP_PUBLISHED_MAX);
+    must(c, q->publish.cert.len > 0);
+}
+
+static void upload_confirm(struct codec *c, struct vault_request *q)
+{
+    q->account = PART_KEYSERVER;
+    raw(c, q->token, sizeof(q->token));
+}
+
 static void account_hold(struct codec *c, struct vault_request *q)
 {
     account(c, q);
@@ -315,6 +329,11 @@ static void flags_row(struct codec *c, void *row)
     u32(c, &f->uid);
     u64(c, &f->flags);
     u64(c, &f->modseq);
+}
+
+static void token(struct codec *c, struct vault_reply *r)
+{
+    raw(c, r->token, sizeof(r->token));
 }
 
 static void flags_stored(struct codec *c, struct vault_reply *r)
@@ -485,6 +504,8 @@ static const struct {
     {VAULT_TALLY_PUT, tally_put, empty},
     {VAULT_TALLY_DEL, sts_del, empty},
     {VAULT_KEY_PUBLISH, key_publish, empty},
+    {VAULT_UPLOAD_ADD, upload_add, token},
+    {VAULT_UPLOAD_CONFIRM, upload_confirm, empty},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

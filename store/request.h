@@ -94,6 +94,14 @@ enum vault_msg {
      * error and no change. ERR_NOT_FOUND: the address is nobody's here; ERR_DENIED: its account does not want to be
      * found, or has no such certificate; ERR_REFUSED: the certificate is not fit, or not of this address. */
     VAULT_KEY_PUBLISH,
+    /* A certificate that somebody sent in for an address (store/upload.h) waits for the word of whoever has the
+     * mailbox. Refused as VAULT_KEY_PUBLISH, and: ERR_CONFLICT, it is so published already, or would take a revocation
+     * back; ERR_QUOTA, the address has had as many as it may today; ERR_FULL, so have all.
+     * Reply: token */
+    VAULT_UPLOAD_ADD,
+    /* The word: what waits under this token is published, by what is right by now. ERR_NOT_FOUND: nothing does. Reply:
+     * empty */
+    VAULT_UPLOAD_CONFIRM,
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
@@ -195,7 +203,7 @@ struct vault_queue_update {
 };
 struct vault_publish {
     struct slice address, cert;
-    uint8_t why; /* enum publish_why */
+    uint8_t why; /* enum publish_why; KEY_PUBLISH alone, which knows no PUBLISH_VERIFIED */
 };
 struct vault_dkim {
     uint8_t hash[RECORD_HASH_SIZE];
@@ -298,8 +306,9 @@ struct vault_request {
         struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
         bool hold;                        /* ACCOUNT_HOLD */
         uint8_t complaint[COMPLAINT_MESSAGE];
-        struct vault_sts sts, tally;  /* STS_; TALLY_ */
-        struct vault_publish publish; /* KEY_PUBLISH */
+        struct vault_sts sts, tally;      /* STS_; TALLY_ */
+        struct vault_publish publish;     /* KEY_PUBLISH, UPLOAD_ADD */
+        uint8_t token[UPLOAD_TOKEN_SIZE]; /* UPLOAD_CONFIRM */
     };
 };
 
@@ -355,6 +364,7 @@ struct vault_reply {
             bool duplicate;  /* it was there */
             uint8_t verdict; /* enum sending_verdict; but for TAKEN nothing is stored */
         } queued;
+        uint8_t token[UPLOAD_TOKEN_SIZE];
         bool gone;      /* QUEUE_UPDATE: the message is */
         bool duplicate; /* COMPLAINT: it was counted already */
         struct {

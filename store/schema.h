@@ -72,6 +72,10 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST
  *   'f' hash16(fingerprint or key id) hash16(address)  empty: the index by keys
  *   'l' number8              struct published_change
  *   'h'                      struct published_head
+ *   'u' hash16(address) place4    struct upload, without its certificate (store/upload.h)
+ *   'v' hash16(address) n4   octets of its certificate; n: 13 a place
+ *   'x' until8 hash16(address) place4  empty: the index by which they go
+ *   'n'                      struct upload_head
  * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
  * numbers from the same counter (store/sealed_blob.h), fences (store/fence.h). */
 

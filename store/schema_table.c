@@ -68,6 +68,10 @@ static const struct schema_kind kinds[] = {
     {'f', HOME_KEYSERVER, CLEAR(EMPTY), "index of published certificates by key"},
     {'l', HOME_KEYSERVER, SEALED(DIRECTORY, 256), "change of a published certificate"},
     {'h', HOME_KEYSERVER, SEALED(DIRECTORY, 64), "end of the log of those changes"},
+    {'u', HOME_KEYSERVER, SEALED(DIRECTORY, 512), "certificate that waits to be verified"},
+    {'v', HOME_KEYSERVER, SEALED(DIRECTORY, 256), "octets of a certificate that waits"},
+    {'x', HOME_KEYSERVER, CLEAR(EMPTY), "index of certificates that wait, by the time when they go"},
+    {'n', HOME_KEYSERVER, SEALED(DIRECTORY, 64), "how many certificates wait"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 

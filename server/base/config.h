@@ -78,6 +78,8 @@ struct config {
     uint32_t account_entries_max;    /* messages in all mailboxes of an account; 0: no limit */
     char policy_default[16];         /* shy, baseline, hidden */
     bool publish_default;            /* whether new accounts can be found */
+    bool certificate_uploads;        /* whether certificates are taken in over HTTP, to be verified by mail */
+    bool certificate_uploads_other;  /* of keys that their account has not, too */
     uint32_t key_notice_days;        /* before a key expires its reader is told */
     uint32_t rsa_bits_min;           /* of readers' keys */
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */

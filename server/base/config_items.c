@@ -247,6 +247,11 @@ const struct config_item config_items[] = {
          "How much of a sealed message's header stays outside, for new accounts: shy, baseline or hidden."),
     BOOL(publish_default, LIVE, 1,
          "Publish the certificates of new accounts, so that others find them by the address and encrypt to them."),
+    BOOL(certificate_uploads, LIVE, 1,
+         "Take certificates in over HTTPS (VKS, HKP). One is published once whoever has the mailbox of its address "
+         "says so, by a link in a mail."),
+    BOOL(certificate_uploads_other, LIVE, 0,
+         "Also certificates of keys that their account does not have. What others encrypt to those comes as it is."),
     U32(rsa_bits_min, LIVE, 2048, 2048, 8192,
         "Bits that a reader's RSA key must have at least, to sign and to encrypt."),
     BOOL(accept_dsa, LIVE, 1,

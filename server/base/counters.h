@@ -41,6 +41,7 @@
     X(BUDGET, "deferred_budget")       /* no memory for plaintext */                                 \
     X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */                                \
     X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */                       \
+    X(VERIFY_MAILS, "verify_mails")    /* words about certificates that were sent in */              \
     X(FAILED, "refused_other")                                                                       \
     X(NOTICES, "key_notices") /* of keys that end, to their readers */                               \
     X(TIMEOUTS, "timeouts")                                                                          \
@@ -67,17 +68,22 @@
     X(IMAP_APPENDED, "imap_appended")                                                           \
     X(IMAP_FETCHED_BYTES, "imap_fetched_bytes")
 
-#define WEB_COUNTERS(X)                                                           \
-    X(WEB_CONNECTIONS, "web_connections") /* since the start */                   \
-    X(WEB_REQUESTS, "web_requests")                                               \
-    X(WEB_ANSWERS_2XX, "web_answers_2xx")                                         \
-    X(WEB_ANSWERS_3XX, "web_answers_3xx")                                         \
-    X(WEB_ANSWERS_4XX, "web_answers_4xx")                                         \
-    X(WEB_ANSWERS_5XX, "web_answers_5xx")                                         \
-    X(WEB_MALFORMED, "web_malformed") /* of 4xx: what was no request of HTTP */   \
-    X(WEB_TIMEOUTS, "web_timeouts")                                               \
-    X(WEB_LOOKUPS, "web_lookups")                 /* of published certificates */ \
-    X(WEB_LOOKUPS_REFUSED, "web_lookups_refused") /* their peer had made too many */
+#define WEB_COUNTERS(X)                                                                 \
+    X(WEB_CONNECTIONS, "web_connections") /* since the start */                         \
+    X(WEB_REQUESTS, "web_requests")                                                     \
+    X(WEB_ANSWERS_2XX, "web_answers_2xx")                                               \
+    X(WEB_ANSWERS_3XX, "web_answers_3xx")                                               \
+    X(WEB_ANSWERS_4XX, "web_answers_4xx")                                               \
+    X(WEB_ANSWERS_5XX, "web_answers_5xx")                                               \
+    X(WEB_MALFORMED, "web_malformed") /* of 4xx: what was no request of HTTP */         \
+    X(WEB_TIMEOUTS, "web_timeouts")                                                     \
+    X(WEB_LOOKUPS, "web_lookups")                 /* of published certificates */       \
+    X(WEB_LOOKUPS_REFUSED, "web_lookups_refused") /* their peer had made too many */    \
+    X(WEB_UPLOADS, "web_uploads")                 /* certificates that were read */     \
+    X(WEB_UPLOADS_REFUSED, "web_uploads_refused") /* of peers with too many */          \
+    X(WEB_VERIFY_ASKED, "web_verify_asked")       /* words that ingest was asked for */ \
+    X(WEB_VERIFY_FAILED, "web_verify_failed")     /* of these, with an error of ours */ \
+    X(WEB_PUBLISHED, "web_published")             /* by such a word */
 
 #define VAULT_COUNTERS(X)                           \
     X(REQUESTS, "requests")                         \

@@ -20,7 +20,12 @@ enum {
 };
 
 /* Who owes; each kind has words of its own in a page. */
-enum debts_kind { DEBTS_PEERS, DEBTS_ACCOUNTS, DEBTS_KINDS };
+enum debts_kind {
+    DEBTS_PEERS,
+    DEBTS_ACCOUNTS,
+    DEBTS_UPLOADS = DEBTS_ACCOUNTS, /* of peers, in the role that has no accounts */
+    DEBTS_KINDS
+};
 
 struct debts;
 /* t outlives it; NULL: there is no other process. NULL: no memory */

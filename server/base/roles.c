@@ -93,6 +93,7 @@ const struct role_row roles_table[ROLES] = {
                   .uses = WEB_USES,
                   .tls = TLS_WEB,
                   .listeners = LISTEN_BIT(LISTEN_HTTP) | LISTEN_BIT(LISTEN_HTTPS),
+                  .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_INGEST),
                   .memory_mb = 256,
                   .sessions = offsetof(struct config, web_sessions)},
 };

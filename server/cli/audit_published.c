@@ -30,7 +30,7 @@ static int check_one(struct audit *a, const struct publish_address *of)
     int err = view_run(a->i->view, look, &o);
     if (is_of_the_store(err))
         return err;
-    if (err || (o.state.there == o.state.wanted && o.state.same_key))
+    if (err || o.state.verified || (o.state.there == o.state.wanted && o.state.same_key))
         return OK;
     a->bad += !a->i->running;
     printf("%s: %s; letterlock key publish\n", of->address,

@@ -11,8 +11,11 @@
 
 enum { CHANGES_A_TURN = 256 };
 
-static const char *const whys[] = {
-    [PUBLISH_KEY] = "key", [PUBLISH_WISH] = "wish", [PUBLISH_ADDRESS] = "address", [PUBLISH_MENDED] = "mended"};
+static const char *const whys[] = {[PUBLISH_KEY] = "key",
+                                   [PUBLISH_WISH] = "wish",
+                                   [PUBLISH_ADDRESS] = "address",
+                                   [PUBLISH_MENDED] = "mended",
+                                   [PUBLISH_VERIFIED] = "verified"};
 
 struct changes {
     struct published_change v[CHANGES_A_TURN];
@@ -48,7 +51,7 @@ static void print_line(const struct published_change *x)
     char when[DATE_INTERNET_SIZE], cert[2 * PUBLISHED_HASH_SIZE + 1];
     date_write_internet((int64_t)x->at, when);
     sodium_bin2hex(cert, sizeof(cert), x->cert, sizeof(x->cert));
-    printf("%" PRIu64 "  %s  %-7s  %s  %s\n", x->number, when, whys[x->why], x->address,
+    printf("%" PRIu64 "  %s  %-8s  %s  %s\n", x->number, when, whys[x->why], x->address,
            is_withdrawn(x) ? "withdrawn" : cert);
 }
 

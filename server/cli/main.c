@@ -106,7 +106,7 @@ static const struct command commands[] = {
      "certificates, addresses or `account set --publish` do it by themselves; one that was cut short has not."},
     {"key", "log", command_key_log, "[--json]", 0, 0, BIT(OPT_JSON),
      "List every change of what is published, and verify that each follows from the one before: number, time,\n"
-     "why (key, wish, address, mended), address, SHA-256 of the certificate."},
+     "why (key, wish, address, mended, verified), address, SHA-256 of the certificate."},
     {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1,
      BIT(OPT_LABEL) | BIT(OPT_SCOPE),
      "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key."},

@@ -94,10 +94,22 @@ static bool same_primary(const uint8_t *a, size_t a_len, const uint8_t *b, size_
            !memcmp(x.key[0].fpr, y.key[0].fpr, sizeof(x.key[0].fpr));
 }
 
+/* Of two copies of one key the newer one, unless the other tells of its end. */
+static bool is_newer(size_t len)
+{
+    struct pgp_published p;
+    uint32_t a, b;
+    return pgp_published_read(wanted, len, &p) == OK && !p.revoked && pgp_cert_signed_at(wanted, len, &a) == OK &&
+           pgp_cert_signed_at(there.cert, there.len, &b) == OK && b >= a;
+}
+
 static int look(struct view *v, uint64_t account, const char *address, struct published_state *ret, size_t *ret_len)
 {
+    struct schema_account a;
     size_t len = 0;
     int err = read_wanted(v, account, address, wanted, &len);
+    if (!err)
+        err = view_account(v, account, &a);
     if (err)
         return err;
     err = view_published(v, address, &there);
@@ -110,6 +122,8 @@ static int look(struct view *v, uint64_t account, const char *address, struct pu
     } else {
         ret->same = ret->same_key = ret->there == ret->wanted;
     }
+    ret->verified = ret->there && !a.unpublished && there.why == PUBLISH_VERIFIED;
+    ret->newer = ret->verified && ret->wanted && ret->same_key && is_newer(len);
     *ret_len = len;
     return OK;
 }
@@ -193,7 +207,10 @@ static int publish_one(const struct cli *c, struct instance *i, const struct pub
     }
     if (err)
         return unreadable(c, err);
-    return o.state.same ? EXIT_DONE : ask(c, i, a->address, slice_of(wanted, o.len), why);
+    /* Its holder's own word stays until the account's certificates change, the newer one of the same key even then. */
+    if (o.state.same || (o.state.verified && (why != PUBLISH_KEY || o.state.newer)))
+        return EXIT_DONE;
+    return ask(c, i, a->address, slice_of(wanted, o.len), why);
 }
 
 int publish_account(const struct cli *c, struct instance *i, uint64_t account, enum publish_why why)
@@ -318,11 +335,12 @@ static int print_one(void *arg, const struct schema_address *a)
         date_write_day(there.since, day);
         fprintf(p->out, "  found    %s  ", a->address);
         cli_print_fpr(p->out, cert.key[0].fpr, cert.key[0].fpr_len);
-        fprintf(p->out, "  since %s%s\n", day, cert.revoked ? ", revoked" : "");
+        fprintf(p->out, "  since %s%s%s\n", day, s.verified ? ", by its holder's word" : "",
+                cert.revoked ? ", revoked" : "");
     } else if (!p->account->unpublished && !s.wanted) {
         fprintf(p->out, "  hidden   %s: no certificate has a user id of it\n", a->address);
     }
-    if (s.there != s.wanted || !s.same_key)
+    if (!s.verified && (s.there != s.wanted || !s.same_key))
         fprintf(p->out, "  mind     %s: what others find is not up to date; letterlock key publish\n", a->address);
     return 0;
 }

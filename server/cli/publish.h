@@ -10,6 +10,8 @@ struct published_state {
     bool there, wanted; /* in the directory; should be */
     bool same;          /* as it should be, to the octet */
     bool same_key;      /* the same primary key, if both */
+    bool verified;      /* its holder has said so by mail (store/upload.h), and wants to be found: then it is right */
+    bool newer;         /* and is no older than what should be, of the same key */
 };
 /* In a snapshot. An error of the store's, or ERR_MEMORY; ERR_UNAPPROVED: what stands there was approved by nobody. */
 int publish_look(struct view *v, uint64_t account, const char *address, struct published_state *ret);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "server/core/wire.h"
 
@@ -39,6 +40,7 @@ struct http_field {
 struct http_request {
     enum http_method method;
     bool tls;
+    const struct sockaddr_storage *peer;
     const char *host;                     /* lower case, without a port or a final dot */
     const char *path;                     /* decoded; segments behind a slash each, as the pattern has them */
     struct slice params[HTTP_PARAMS_MAX]; /* what stood for the pattern's ":name", in order */
@@ -87,6 +89,7 @@ enum http_route_flag {
     HTTP_ANY_ORIGIN = 2,  /* scripts of any page may read the answer (CORS) */
     HTTP_BODY_UNUSED = 4, /* a body is read, so that who sends it hears the answer, and is not kept */
     HTTP_LOOKUP = 8,      /* a peer may make so many, and is answered 429 past them */
+    HTTP_FORM = 16,       /* its page has a form, which comes back here */
 };
 
 struct http_route {

@@ -3,6 +3,7 @@
 #include "server/ingest/ingest.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "server/base/debts.h"
 #include "server/core/error.h"
@@ -13,6 +14,7 @@
 #include "server/ingest/transaction/report.h"
 #include "server/ingest/smtp/errors.h"
 #include "server/ingest/smtp/session.h"
+#include "server/ingest/verify/verify.h"
 #include "server/login/login.h"
 #include "server/queue/enqueue.h"
 #include "server/service/service.h"
@@ -118,6 +120,7 @@ static void on_finish(void *arg)
     while (in->sessions)
         smtp_session_destroy(in->sessions);
     internal_close_all(in);
+    verify_close_all(in);
     enqueuer_destroy(in->enqueuer);
     login_destroy(in->login);
     told_seen_flush(&in->seen);
@@ -132,9 +135,15 @@ static void on_finish(void *arg)
     content_hash_destroy(in->content);
 }
 
-static void on_client(void *arg, int fd)
+/* Each of those who ask has what it may say on a channel of its own kind. */
+static void on_channel(void *arg, enum role of, int fd)
 {
-    internal_open(arg, fd);
+    if (of == ROLE_RELAY)
+        internal_open(arg, fd);
+    else if (of == ROLE_WEB)
+        verify_open(arg, fd);
+    else
+        close(fd);
 }
 
 static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind)
@@ -155,7 +164,7 @@ int ingest_main(void)
         .start = on_start,
         .finish = on_finish,
         .open = on_connection,
-        .client = on_client,
+        .channel = on_channel,
         .may_end = smtp_session_may_end,
         .end = smtp_session_end,
         .stop = on_stop,

@@ -25,6 +25,7 @@ struct internal;
 struct login;
 struct pacing;
 struct smtp_session;
+struct verify;
 
 /* What the log has been told of errors and what they cost (smtp/errors.h). */
 struct slowing {
@@ -55,6 +56,7 @@ struct ingest {
     struct slowing slowing;
     struct smtp_session *sessions;
     struct internal *internals; /* channels of who has mail for accounts here (internal/internal.h) */
+    struct verify *verifies;    /* of `web`, for certificates that come in (verify/verify.h) */
     struct told_seen seen;
     struct nonces nonces; /* of ids, and of salts in the log */
     struct untold untold;

@@ -57,8 +57,8 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
         vault_client_channel(self.s.vault, fd);
     else if (peer == ROLE_GPG_SEAL)
         gpg_seal_client_channel(self.s.gpg, fd);
-    else if (self.role->client)
-        self.role->client(self.arg, fd);
+    else if (self.role->channel)
+        self.role->channel(self.arg, peer, fd);
     else
         close(fd);
 }

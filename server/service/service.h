@@ -37,8 +37,8 @@ struct service_role {
     void (*finish)(void *arg);                        /* after the last turn; also after a start that failed */
     /* As acceptor_params has them. */
     void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind);
-    /* A channel of a role that is its client; takes fd. NULL: there is none. */
-    void (*client)(void *arg, int fd);
+    /* A channel of another role, its client or its server; takes fd. NULL: there is none. */
+    void (*channel)(void *arg, enum role of, int fd);
     /* As places_params has them. */
     bool (*may_end)(const struct place *p, enum place_why why);
     void (*end)(struct place *p, enum place_why why);

@@ -196,6 +196,7 @@ static void fill_request(struct web_exchange *x)
 
     x->request.method = in->method;
     x->request.tls = x->conn->httpd->tls;
+    x->request.peer = &x->conn->peer;
     x->request.host = in->host;
     x->request.path = in->path.text;
     memcpy(x->request.params, x->match.params, sizeof(x->request.params));

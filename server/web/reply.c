@@ -19,10 +19,13 @@ static const char *const policies[] = {
                    "form-action 'none'",
 };
 
+static const char form_policy[] = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
 static bool add_always(struct MHD_Response *r, enum reply_kind kind, unsigned flags, bool tls)
 {
     const bool any = flags & HTTP_ANY_ORIGIN;
-    bool ok = MHD_add_response_header(r, "Content-Security-Policy", policies[kind]) == MHD_YES;
+    bool ok = MHD_add_response_header(r, "Content-Security-Policy", flags & HTTP_FORM ? form_policy : policies[kind]) ==
+              MHD_YES;
 
     for (size_t i = 0; ok && i < sizeof(always) / sizeof(*always); i++)
         if (tls || !always[i].tls_alone)

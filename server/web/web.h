@@ -4,6 +4,7 @@
  *   conn         a connection from its first octet to its last
  *   exchange     a request from its head to the end of its answer
  *   site, settings, pages  rows of the role's own
+ *   uploads      what the keyserver has done by other roles
  *   web_main     the role, which tells those below whom to call */
 #ifndef WEB_WEB_H
 #define WEB_WEB_H
@@ -64,6 +65,8 @@ struct web {
     uint64_t counts[WEB_COUNTERS_N];
     struct site *site;
     struct pages *pages;
+    struct uploads *uploads;
+    int ingest_fd; /* of its channel, until there are uploads; -1: none */
     struct keyserver *keyserver;
     void (*conn_ends)(struct web_conn *c); /* with a request in hand */
     void (*not_found)(struct web *web, struct http_exchange *x, const struct http_request *r);
@@ -136,6 +139,12 @@ void site_redirect(struct site *s, struct http_exchange *x, const struct http_re
 
 /* settings.c */
 struct http_routes settings_routes(struct web *web);
+
+/* uploads.c: certificates that strangers send in, on their way to `ingest` and `vault`. */
+int uploads_create(struct web *web, struct vault_client *vault, struct tally *tally, struct uploads **ret);
+void uploads_destroy(struct uploads *u);         /* NULL is allowed */
+void uploads_channel(struct uploads *u, int fd); /* to `ingest`; takes fd */
+const struct keyserver_uploads *uploads_of(const struct uploads *u);
 
 /* pages.c */
 int pages_create(struct web *web, struct pages **ret); /* ERR_MEMORY */

@@ -1,10 +1,12 @@
 /* The web role: HTTP and HTTPS. It opens no file and no connection; who asks for what is in none of its log lines. */
+#include <unistd.h>
+
 #include "keyserver/keyserver.h"
 #include "server/base/event.h"
 #include "server/core/error.h"
 #include "server/web/web.h"
 
-static struct web role; /* there is one a process */
+static struct web role = {.ingest_fd = -1}; /* there is one a process */
 
 static void use_certs(struct web *web, struct certs *certs)
 {
@@ -39,7 +41,7 @@ static int make_rows(struct web *web)
     if (err == OK)
         err = pages_create(web, &web->pages);
     if (err == OK)
-        err = keyserver_create(web->view, &web->keyserver);
+        err = keyserver_create(web->view, uploads_of(web->uploads), &web->keyserver);
     if (err != OK)
         return err;
     web->tables[web->ntables++] = site_routes(web->site);
@@ -56,6 +58,29 @@ static const struct httpd_hooks hooks = {
     .step = exchange_step,
     .over = exchange_over,
 };
+
+static int make_uploads(struct web *web, const struct service *s)
+{
+    int err = uploads_create(web, s->vault, s->tally, &web->uploads);
+
+    if (err == OK && web->ingest_fd >= 0)
+        uploads_channel(web->uploads, web->ingest_fd);
+    web->ingest_fd = -1;
+    return err;
+}
+
+/* The first one comes before the role has started. */
+static void on_channel(void *arg, enum role of, int fd)
+{
+    struct web *web = arg;
+
+    if (of != ROLE_INGEST)
+        close(fd);
+    else if (web->uploads)
+        uploads_channel(web->uploads, fd);
+    else
+        web->ingest_fd = fd;
+}
 
 static int on_start(void *arg, const struct service *s)
 {
@@ -75,6 +100,8 @@ static int on_start(void *arg, const struct service *s)
         return ERR_MEMORY;
     limit_lookups(web);
     err = web_conn_watch(web);
+    if (err == OK)
+        err = make_uploads(web, s);
     if (err == OK)
         err = make_rows(web);
     if (err == OK)
@@ -96,6 +123,7 @@ static void on_finish(void *arg)
     httpd_stop(&web->clear);
     httpd_stop(&web->secure);
     keyserver_destroy(web->keyserver);
+    uploads_destroy(web->uploads);
     pages_destroy(web->pages);
     site_destroy(web->site);
     web_conn_unwatch(web);
@@ -154,6 +182,7 @@ int web_main(void)
         .start = on_start,
         .finish = on_finish,
         .open = on_connection,
+        .channel = on_channel,
         .may_end = web_conn_may_end,
         .end = web_conn_end_place,
         .stop = on_stop,

@@ -180,7 +180,7 @@ void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t
     v->changes[v->nchanges++] = (struct vault_change){account, mailbox, modseq, exists};
 }
 
-/* A notice to those who are `relay`, or who are not. */
+/* A notice to those who are `relay`, or to those who serve accounts. */
 static void notice_send(struct vault *v, bool relay, const struct vault_change *changes, unsigned n)
 {
     struct pack p;
@@ -188,7 +188,7 @@ static void notice_send(struct vault *v, bool relay, const struct vault_change *
     vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {n, changes}});
     for (struct client *c = v->clients, *next; c != NULL; c = next) {
         next = c->next;
-        if ((c->who == VAULT_MAY_RELAY) == relay)
+        if (relay ? c->who == VAULT_MAY_RELAY : c->who != VAULT_MAY_RELAY && c->who != VAULT_MAY_WEB)
             vault_client_send(c, VAULT_NOTICE, 0, v->scratch, p.len);
     }
     v->count.notices++;

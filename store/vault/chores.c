@@ -4,6 +4,7 @@
 #include "server/base/event.h"
 #include "store/account.h"
 #include "store/message.h"
+#include "store/upload.h"
 #include "store/vault/vault.h"
 
 enum { ACCOUNTS_A_ROUND = 16, EXPIRE_STEP = 256 };
@@ -107,11 +108,23 @@ static int round_run(struct vault *v, struct store_write *w, void *arg)
     return OK;
 }
 
+static int sweep_run(struct vault *v, struct store_write *w, void *arg)
+{
+    uint32_t n = 0;
+    (void)v;
+    w->account = PART_KEYSERVER;
+    int err = upload_sweep(w, &n);
+    *(bool *)arg = n == UPLOAD_SWEEP;
+    return err;
+}
+
 bool vault_chores(struct vault *v)
 {
-    bool more = false;
-    int err = vault_step(v, round_run, &more);
+    bool more = false, waits = false;
+    int swept = vault_step(v, sweep_run, &waits), err = vault_step(v, round_run, &more);
+    if (err == OK)
+        err = swept;
     if (err != OK)
         log_event(vault_chore_failed, err);
-    return err == OK && (more || v->sweep);
+    return err == OK && (more || waits || v->sweep);
 }

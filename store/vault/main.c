@@ -58,6 +58,7 @@ static void on_config(void *arg, const struct config *c)
     struct vault *v = ((struct vault_role *)arg)->vault;
     v->message_max = c->message_max;
     v->entries_max = c->account_entries_max;
+    v->uploads_other = c->certificate_uploads_other;
     v->queue.most = c->queue_messages_max;
     v->queue.limits = (struct sending_limits){.messages = c->send_messages_day,
                                               .recipients = c->send_recipients_day,

@@ -2,7 +2,13 @@
  * not exactly so ends its channel. */
 #include "store/vault/vault.h"
 
-enum { INGEST = VAULT_MAY_INGEST, ACCESS = VAULT_MAY_ACCESS, ADMIN = VAULT_MAY_ADMIN, RELAY = VAULT_MAY_RELAY };
+enum {
+    INGEST = VAULT_MAY_INGEST,
+    ACCESS = VAULT_MAY_ACCESS,
+    ADMIN = VAULT_MAY_ADMIN,
+    RELAY = VAULT_MAY_RELAY,
+    WEB = VAULT_MAY_WEB
+};
 
 static const struct verb verbs[] = {
     {VAULT_DELIVER, "deliver", INGEST | ACCESS, NEEDS_FD | GROWS, run_deliver},
@@ -48,6 +54,8 @@ static const struct verb verbs[] = {
     {VAULT_TALLY_PUT, "tally-put", RELAY, GROWS, run_tally_put, queue_stored},
     {VAULT_TALLY_DEL, "tally-del", RELAY, 0, run_tally_del, queue_stored},
     {VAULT_KEY_PUBLISH, "key-publish", ADMIN, 0, run_key_publish},
+    {VAULT_UPLOAD_ADD, "upload-add", INGEST, GROWS, run_upload_add},
+    {VAULT_UPLOAD_CONFIRM, "upload-confirm", WEB, 0, run_upload_confirm},
 };
 
 const struct verb *verb_find(uint32_t type)

@@ -50,6 +50,7 @@ enum {
     VAULT_MAY_INGEST = ROLE_BIT(ROLE_INGEST),
     VAULT_MAY_ACCESS = ROLE_BIT(ROLE_ACCESS),
     VAULT_MAY_RELAY = ROLE_BIT(ROLE_RELAY),
+    VAULT_MAY_WEB = ROLE_BIT(ROLE_WEB), /* faces strangers without a login: is told of nobody's changes */
 };
 
 enum {
@@ -118,6 +119,7 @@ struct vault {
     uint64_t waiting_bytes;
     struct defer run, rest; /* rest: of a group that was too large */
     bool running, broken /* the engine must be opened again before the next group */;
+    bool uploads_other;  /* certificates sent in may be of keys that their account has not */
     bool outdated;       /* the store is to be upgraded: nothing else is done */
     uint64_t upgrade_at; /* how far the step at work is */
     bool unknown;        /* whether the last group is there: its changes wait to be told, and the next group waits */
@@ -240,7 +242,8 @@ verb_run run_account_add, run_account_remove, run_account_set, run_address_add, 
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
 verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold, run_suppress_put,
-    run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del, run_key_publish;
+    run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del, run_key_publish,
+    run_upload_add, run_upload_confirm;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

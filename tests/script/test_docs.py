@@ -203,7 +203,7 @@ def test_every_payload_is_as_the_catalogue_says():
 
 
 def test_every_right_is_as_the_catalogue_says():
-    words = {"INGEST": "`ingest`", "ACCESS": "`access`", "ADMIN": "command line", "RELAY": "`relay`"}
+    words = {"INGEST": "`ingest`", "ACCESS": "`access`", "ADMIN": "command line", "RELAY": "`relay`", "WEB": "`web`"}
     verbs = re.findall(r'^    \{(VAULT_\w+), "[a-z-]+", ([A-Z |]+),', read("store/vault/requests.c"), re.M)
     rows = dict(re.findall(r"^\| (VAULT_\w+) \| \d+ \| (.*?) \|", read("docs/ipc.md"), re.M))
     assert len(verbs) > 25

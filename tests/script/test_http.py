@@ -35,8 +35,9 @@ def tls_context():
     return context
 
 
-def connect(i, tls=True, name=NAME):
-    s = socket.create_connection(("127.0.0.1", i.port("https" if tls else "http")), timeout=WAIT)
+def connect(i, tls=True, name=NAME, peer=""):
+    s = socket.create_connection(("127.0.0.1", i.port("https" if tls else "http")), timeout=WAIT,
+                                 source_address=(peer, 0))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return tls_context().wrap_socket(s, server_hostname=name) if tls else s
 

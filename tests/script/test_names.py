@@ -20,7 +20,7 @@ PREFIXES = {
     "server/http/libhttp.a": ("http_",),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
-    "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "internal_", "ingest_"),
+    "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "internal_", "verify_", "ingest_"),
     "server/relay/librelay.a": (
         "relay_", "attempt_", "changes_", "delivery_", "destination_", "dsn_", "inside_", "listed_", "opened_",
         "outcome_", "mail_fd_", "report_", "route_", "schedule_", "sts_", "suppress_", "table_", "tallies_", "tally_",
@@ -31,7 +31,8 @@ PREFIXES = {
     "server/fetch/libfetch.a": ("fetch_",),
     "server/fetcher/libfetcher.a": ("fetcher_", "desk_", "guard_", "web_"),
     "server/web/libweb.a": (
-        "web_", "httpd_", "exchange_", "reply_", "site_", "settings_", "pages_", "shown_", "head_", "bundle_"),
+        "web_", "httpd_", "exchange_", "reply_", "site_", "settings_", "pages_", "shown_", "uploads_",
+        "head_", "bundle_"),
     "server/autoconfig/libautoconfig.a": ("autoconfig_",),
     "server/keys/libkeys.a": ("keys_", "known_"),
     "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),

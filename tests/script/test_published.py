@@ -100,7 +100,7 @@ def test_the_log_is_a_chain(i):
     for n, x in enumerate(log(i), 1):
         assert x["number"] == n
         at = store_seconds(x["time"])
-        why = ["key", "wish", "address", "mended"].index(x["why"]) + 1
+        why = ["key", "wish", "address", "mended", "verified"].index(x["why"]) + 1
         whom = hashlib.sha256(bytes.fromhex(x["salt"]) + x["address"].encode()).digest()
         cert = bytes.fromhex(x["certificate"]) if x["certificate"] else bytes(32)
         text = b"letterlock directory 1\0" + before + n.to_bytes(8, "big") + at.to_bytes(8, "big") + bytes([why])
@@ -108,8 +108,8 @@ def test_the_log_is_a_chain(i):
         assert before.hex() == x["hash"]
     assert n > 3
     lines = i.run("key", "log").stdout.decode().splitlines()
-    assert len(lines) == n and all(re.match(r"\d+  \S+  (key|wish|address|mended) +\S+  (withdrawn|[0-9a-f]{64})$", x)
-                                   for x in lines)
+    line = r"\d+  \S+  (key|wish|address|mended|verified) +\S+  (withdrawn|[0-9a-f]{64})$"
+    assert len(lines) == n and all(re.match(line, x) for x in lines)
 
 
 def store_seconds(text):
@@ -133,7 +133,7 @@ def test_it_stands_as_written_down(i, tmp_path):
     place = hash16(key, use, 2, DOMAIN.encode(), z_base_32(hashlib.sha1(b"bea").digest()).encode())
     assert kv[PART + b"w" + place + whom] == b""
     entry = store_format.value_at(key, kv, PART + b"p" + whom)
-    assert entry[0] == 1 and entry[13:13 + len(bea)] == bea.encode()
+    assert entry[0] == 1 and entry[14:14 + len(bea)] == bea.encode()
     n, digest = entry[-36:-32], entry[-32:]
     cert = b"".join(store_format.value_at(key, kv, PART + b"c" + whom + k.to_bytes(4, "big"))
                     for k in range(-(-int.from_bytes(n, "big") // 3800)))

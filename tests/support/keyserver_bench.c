@@ -34,6 +34,7 @@ static int read_begin(struct engine *e, struct engine_txn **ret)
 
 static int get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
 {
+    current->gets++;
     return current->fail_get ? current->fail_get : real->get(t, part, key, ret);
 }
 
@@ -121,6 +122,50 @@ static void fill(struct keyserver_bench *b, struct store_write *w)
     publish_adopters(b, w);
 }
 
+/* ---- what comes in ---- */
+
+static bool wanted(void *arg)
+{
+    return !((struct keyserver_bench *)arg)->no_uploads;
+}
+
+static bool may(void *arg, const struct sockaddr_storage *peer)
+{
+    return !((struct keyserver_bench *)arg)->too_many;
+}
+
+static void verify(void *arg, const char *address, struct slice cert)
+{
+    struct handed *h = &((struct keyserver_bench *)arg)->handed;
+    must(h->n < sizeof(h->address) / sizeof(h->address[0]) && cert.len <= sizeof(h->cert), "much is verified");
+    memcpy(h->cert, cert.data, cert.len);
+    h->len = cert.len;
+    must(pgp_published_read(h->cert, h->len, &h->last) == OK && h->last.nuser_ids, "what is verified is not fit");
+    for (size_t i = 0; i < h->last.nuser_ids; i++)
+        must(published_names((void *)address, h->last.user_id[i].text, h->last.user_id[i].len), "and not of it alone");
+    snprintf(h->address[h->n++], ADDRESS_MAX, "%s", address);
+}
+
+static int confirm(void *arg, const uint8_t token[UPLOAD_TOKEN_SIZE], void (*done)(void *asker, int status),
+                   void *asker, uint64_t *ret_id)
+{
+    struct keyserver_bench *b = arg;
+    if (b->fail_confirm)
+        return b->fail_confirm;
+    memcpy(b->handed.token, token, UPLOAD_TOKEN_SIZE);
+    b->handed.done = done;
+    b->handed.asker = asker;
+    *ret_id = ++b->handed.confirmed;
+    return OK;
+}
+
+static void forget(void *arg, uint64_t id)
+{
+    struct keyserver_bench *b = arg;
+    must(id == b->handed.confirmed && b->handed.done, "another is forgotten");
+    b->handed.done = NULL;
+}
+
 void keyserver_bench_open(struct keyserver_bench *b)
 {
     static const uint8_t root[RECORD_KEY_SIZE] = {1};
@@ -132,7 +177,9 @@ void keyserver_bench_open(struct keyserver_bench *b)
     must(engine_group_begin(b->engine, &w.t) == OK, "no group");
     fill(b, &w);
     must(engine_group_commit(w.t) == OK, "no commit");
-    must(view_over(b->engine, b->keys, &b->view) == OK && keyserver_create(b->view, &b->keyserver) == OK, "no memory");
+    b->uploads = (struct keyserver_uploads){wanted, may, verify, confirm, forget, b};
+    must(view_over(b->engine, b->keys, &b->view) == OK && keyserver_create(b->view, &b->uploads, &b->keyserver) == OK,
+         "no memory");
 }
 
 void keyserver_bench_close(struct keyserver_bench *b)
@@ -162,28 +209,43 @@ static void answer(struct http_exchange *x, const struct http_reply *r)
     snprintf(a->type, sizeof(a->type), "%s", r->type ? r->type : "");
 }
 
-unsigned keyserver_bench_ask(struct keyserver_bench *b, enum http_method method, const char *host, struct slice target)
+static unsigned ask(struct keyserver_bench *b, enum http_method method, const char *host, struct slice target,
+                    const char *type, struct slice body)
 {
     const struct http_routes rows = keyserver_routes(b->keyserver);
     const uint8_t *mark = target.len ? memchr(target.data, '?', target.len) : NULL;
     const size_t path_len = mark ? (size_t)(mark - target.data) : target.len;
-    struct http_request r = {.method = method, .tls = true, .host = host, .target = target};
-    struct asked asked = {{answer, NULL, NULL}, &b->a};
+    struct http_request r = {.method = method, .tls = true, .host = host, .target = target, .type = type, .body = body};
+    static struct asked asked;
     struct http_path path;
     struct http_match m;
     r.query = mark ? slice_of(mark + 1, target.len - path_len - 1) : slice_of("", 0);
-    b->a.times = 0;
+    asked = (struct asked){{answer, NULL, NULL}, &b->a};
+    b->waits = &asked.x;
+    b->a.times = b->a.status = 0;
     unsigned status = http_path_read(slice_of(target.data, path_len), &path);
     if (!status)
         status = http_query_check(r.query);
     if (!status)
         status = http_route_find(&rows, 1, method, true, &path, &m);
+    if (!status && body.len > m.row->body_max)
+        status = 413;
     if (status)
         return status;
     r.path = path.text;
     memcpy(r.params, m.params, sizeof(r.params));
     m.row->handle(m.service, &asked.x, &r);
     return b->a.status;
+}
+
+unsigned keyserver_bench_ask(struct keyserver_bench *b, enum http_method method, const char *host, struct slice target)
+{
+    return ask(b, method, host, target, NULL, slice_of("", 0));
+}
+
+unsigned keyserver_bench_post(struct keyserver_bench *b, const char *path, const char *type, struct slice body)
+{
+    return ask(b, HTTP_POST, "example.org", slice_str(path), type, body);
 }
 
 unsigned keyserver_bench_get(struct keyserver_bench *b, const char *path, struct slice escaped)

@@ -21,12 +21,29 @@ struct answered {
     uint8_t body[256 * 1024];
 };
 
+/* What was handed on to be verified, and to the vault. */
+struct handed {
+    size_t n, confirmed;
+    char address[64][ADDRESS_MAX];
+    struct pgp_published last; /* whose octets are in cert */
+    uint8_t cert[PGP_PUBLISHED_MAX], token[UPLOAD_TOKEN_SIZE];
+    size_t len;
+    void (*done)(void *asker, int status); /* NULL: nothing is asked */
+    void *asker;
+};
+
 struct keyserver_bench {
     struct engine *engine;
     struct record_keys *keys;
     struct view *view;
     struct keyserver *keyserver;
     struct forge_key ann, ann_enc, six, six_enc, adopts, gone;
+    struct keyserver_uploads uploads;
+    struct handed handed;
+    bool no_uploads, too_many;
+    int fail_confirm;
+    struct http_exchange *waits;         /* was not answered */
+    uint64_t gets;                       /* of the engine */
     int fail_begin, fail_get, fail_scan; /* what the engine answers instead; 0: its own */
     struct answered a;
 };
@@ -38,6 +55,8 @@ void keyserver_bench_close(struct keyserver_bench *b);
 void keyserver_bench_overrun(struct keyserver_bench *b, unsigned n);
 /* target: path and query as they come. The status; what no handler answers is the router's. */
 unsigned keyserver_bench_ask(struct keyserver_bench *b, enum http_method method, const char *host, struct slice target);
+/* The same with a body: POST. */
+unsigned keyserver_bench_post(struct keyserver_bench *b, const char *path, const char *type, struct slice body);
 /* GET of the path for its host's name and with a text escaped behind it. */
 unsigned keyserver_bench_get(struct keyserver_bench *b, const char *path, struct slice escaped);
 

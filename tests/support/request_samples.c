@@ -157,6 +157,10 @@ static size_t samples_of_the_administrator(struct vault_request *out)
         {.type = VAULT_KEY_PUBLISH,
          .account = PART_KEYSERVER,
          .publish = {slice_str("alice@example.org"), slice_of(RECORD, 70), PUBLISH_ADDRESS}},
+        {.type = VAULT_UPLOAD_ADD,
+         .account = PART_KEYSERVER,
+         .publish = {slice_str("alice@example.org"), slice_of(RECORD, 70), 0}},
+        {.type = VAULT_UPLOAD_CONFIRM, .account = PART_KEYSERVER, .token = {45}},
     };
     memcpy(out, all, sizeof(all));
     return sizeof(all) / sizeof(all[0]);

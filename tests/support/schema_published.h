@@ -5,6 +5,7 @@
 #include "tests/support/schema_records.h"
 
 void records_write_published(struct engine_txn *t);
-read_fn records_read_published, records_read_change, records_read_head;
+read_fn records_read_published, records_read_change, records_read_head, records_read_upload, records_read_upload_cert,
+    records_read_uploads;
 
 #endif

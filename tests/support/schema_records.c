@@ -520,6 +520,9 @@ const struct record records[RECORDS] = {
     {"published octets", 'c', PART_KEYSERVER, records_read_published},
     {"change", 'l', PART_KEYSERVER, records_read_change},
     {"end of the log", 'h', PART_KEYSERVER, records_read_head},
+    {"upload", 'u', PART_KEYSERVER, records_read_upload},
+    {"upload's octets", 'v', PART_KEYSERVER, records_read_upload_cert},
+    {"uploads", 'n', PART_KEYSERVER, records_read_uploads},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

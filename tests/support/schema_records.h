@@ -21,6 +21,7 @@
 #include "store/sts_policy.h"
 #include "store/suppression.h"
 #include "store/tls_tally.h"
+#include "store/upload.h"
 
 enum { A = 16, B = 17, CERT_LEN = 40000 };
 
@@ -77,6 +78,8 @@ union got {
     struct published published;
     struct published_change change;
     struct published_head head;
+    struct upload upload;
+    struct upload_head uploads;
     uint64_t number;
     struct {
         uint64_t account, added;
@@ -97,7 +100,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 40 };
+enum { RECORDS = 43 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

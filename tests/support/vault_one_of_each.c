@@ -65,6 +65,13 @@ void setting_make(struct setting *s)
     assert_true(s->published_len > 0);
     expired.enc_expires = (uint32_t)test_now;
     assert_int_equal(cert_add(s, expired), OK);
+    uint8_t waits[PUBLISHED_CERT_MAX];
+    struct pgp_verdict same;
+    const size_t len = published_cert(9, (const char *const[]){"Alice <alice@example.org>", NULL}, waits, &same);
+    const struct vault_request upload = {.type = VAULT_UPLOAD_ADD,
+                                         .publish = {slice_str("alice@example.org"), slice_of(waits, len), 0}};
+    assert_int_equal(request(&s->b, &upload, -1), OK);
+    memcpy(s->token, s->b.r.token, sizeof(s->token));
     for (int i = 0; i < 4; i++) {
         struct letter l = {.mailbox = 1,
                            .flags = i == 2 ? FLAG_DELETED : 0,
@@ -413,6 +420,21 @@ int key_publish(struct setting *s)
 int key_withdraw(struct setting *s)
 {
     return publish(s, 0);
+}
+
+int upload_new(struct setting *s)
+{
+    const struct vault_request q = {.type = VAULT_UPLOAD_ADD,
+                                    .publish = {slice_str("alice@example.org"),
+                                                slice_of(s->published, s->published_len), 0}};
+    return request(&s->b, &q, -1);
+}
+
+int upload_word(struct setting *s)
+{
+    struct vault_request q = {.type = VAULT_UPLOAD_CONFIRM};
+    memcpy(q.token, s->token, sizeof(q.token));
+    return request(&s->b, &q, -1);
 }
 
 int restored(struct setting *s)

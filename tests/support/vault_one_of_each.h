@@ -22,6 +22,7 @@ struct setting {
     uint32_t deep;
     uint8_t published[1024]; /* a certificate of alice's */
     size_t published_len;
+    uint8_t token[UPLOAD_TOKEN_SIZE]; /* of a certificate that waits, for another address */
 };
 
 int cert_add(struct setting *s, struct pgp_verdict v);
@@ -74,6 +75,8 @@ int tally_put(struct setting *s);
 int tally_del(struct setting *s);
 int key_publish(struct setting *s);
 int key_withdraw(struct setting *s);
+int upload_new(struct setting *s);
+int upload_word(struct setting *s);
 int restored(struct setting *s);
 
 #endif

@@ -167,6 +167,8 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
     case VAULT_DKIM_DEL: assert_memory_equal(a->dkim.hash, b->dkim.hash, RECORD_HASH_SIZE); break;
     case VAULT_ACCOUNT_HOLD: assert_int_equal(a->hold, b->hold); break;
     case VAULT_COMPLAINT: assert_memory_equal(a->complaint, b->complaint, COMPLAINT_MESSAGE); break;
+    case VAULT_UPLOAD_CONFIRM: assert_memory_equal(a->token, b->token, sizeof(a->token)); break;
+    case VAULT_UPLOAD_ADD:
     case VAULT_KEY_PUBLISH:
         assert_slice(a->publish.address, b->publish.address);
         assert_slice(a->publish.cert, b->publish.cert);
@@ -395,6 +397,8 @@ static void test_replies(void **state)
     assert_int_equal(r.account, 16);
     reply(VAULT_APP_PASSWORD_ADD, &(struct vault_reply){.number = 17}, &r);
     assert_int_equal(r.number, 17);
+    reply(VAULT_UPLOAD_ADD, &(struct vault_reply){.token = {19}}, &r);
+    assert_int_equal(r.token[0], 19);
     reply(VAULT_BACKUP, &(struct vault_reply){.bytes = 18}, &r);
     assert_int_equal(r.bytes, 18);
     reply(VAULT_STAT, &(struct vault_reply){.stats = {2, stats}}, &r);

@@ -94,6 +94,24 @@ static void check_of_messages(char letter)
     }
 }
 
+static void check_of_keyserver(char letter)
+{
+    switch (letter) {
+    case 'p':
+        assert_true(records_got.published.since == 1 && records_got.published.why == PUBLISH_KEY &&
+                    records_got.published.len == PUBLISHED_CHUNK + 100);
+        break;
+    case 'l': assert_int_equal(records_got.change.why, PUBLISH_WISH); break;
+    case 'h': assert_int_equal(records_got.head.changes, 1); break;
+    case 'u':
+        assert_string_equal(records_got.upload.address, "anna@example.org");
+        assert_true(records_got.upload.account == A && records_got.upload.until == 1 + UPLOAD_LIFE &&
+                    records_got.upload.len == PUBLISHED_CHUNK + 100);
+        break;
+    case 'n': assert_true(records_got.uploads.n == 1 && records_got.uploads.octets == PUBLISHED_CHUNK + 100); break;
+    }
+}
+
 static void test_round_trips(void **st)
 {
     struct engine_txn *t = records_group();
@@ -101,6 +119,10 @@ static void test_round_trips(void **st)
     for (unsigned i = 0; i < RECORDS; i++) {
         memset(&records_got, 0, sizeof(records_got));
         assert_int_equal(records[i].read(t, records[i].part, record_key(t, &records[i], &kb)), OK);
+        if (records[i].part == PART_KEYSERVER) {
+            check_of_keyserver(records[i].letter);
+            continue;
+        }
         check_of_accounts(records[i].letter);
         check_of_mailboxes(records[i].letter);
         check_of_messages(records[i].letter);

@@ -133,7 +133,7 @@ PUT_BY_HASH(put_tally, tls_tally, tls_tally_seal, TLS_TALLY_RECORD_MAX, 't', dom
 static int put_published(struct engine_txn *t, const char *name)
 {
     static struct published v;
-    v = (struct published){.since = 1, .len = 1};
+    v = (struct published){.since = 1, .why = PUBLISH_KEY, .len = 1};
     strcpy(v.address, name);
     return schema_put_published(t, records_keys, &v);
 }
@@ -143,6 +143,13 @@ static int put_change(struct engine_txn *t, const char *name)
     struct published_change v = {.number = 1, .why = PUBLISH_KEY};
     strcpy(v.address, name);
     return schema_put_published_change(t, records_keys, &v);
+}
+
+static int put_upload(struct engine_txn *t, const char *name)
+{
+    struct upload v = {.account = A, .until = 2};
+    strcpy(v.address, name);
+    return schema_put_upload(t, records_keys, 0, &v);
 }
 
 /* Names of up to max octets. */
@@ -159,10 +166,10 @@ static const struct {
     {'Q', 1, ADDRESS_MAX - 1, put_envelope},   {'T', 1, ADDRESS_MAX - 1, put_recipient},
     {'S', 1, ADDRESS_MAX - 1, put_suppressed}, {'p', 1, DOMAIN_CAP - 1, put_policy},
     {'t', 1, DOMAIN_CAP - 1, put_tally},       {'p', 2, ADDRESS_MAX - 1, put_published},
-    {'l', 2, ADDRESS_MAX - 1, put_change},
+    {'l', 2, ADDRESS_MAX - 1, put_change},     {'u', 2, ADDRESS_MAX - 1, put_upload},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnDMLlyHch";
+static const char nameless[] = "CqKGbxmnDMLlyHchvn";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

@@ -10,6 +10,8 @@ static const struct {
 } kinds[] = {
     {"key-publish", key_publish},
     {"key-withdraw", key_withdraw},
+    {"upload-add", upload_new},
+    {"upload-confirm", upload_word},
     {"deliver", deliver_plain},
     {"delivered-seen", delivered_seen},
     {"replace", replace_here},

@@ -13,7 +13,9 @@ static const struct {
     bool admin;
     enum vault_msg may[25];
 } rights[] = {
-    {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT}},
+    {ROLE_INGEST,
+     false,
+     {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT, VAULT_UPLOAD_ADD}},
     {ROLE_RELAY,
      false,
      {VAULT_QUEUE_UPDATE, VAULT_SUPPRESS_PUT, VAULT_SUPPRESS_DEL, VAULT_STS_PUT, VAULT_STS_DEL, VAULT_TALLY_PUT,
@@ -53,7 +55,7 @@ static const struct {
     {ROLE_GPG_JUDGE, false, {0}},
     {ROLE_RESOLVER, false, {0}},
     {ROLE_FETCHER, false, {0}},
-    {ROLE_WEB, false, {0}},
+    {ROLE_WEB, false, {VAULT_UPLOAD_CONFIRM}},
     {ROLE_VAULT, false, {0}},
 };
 
@@ -150,6 +152,7 @@ static void fill_mail(struct vault_request *q)
 
 static uint8_t fit[PUBLISHED_CERT_MAX]; /* to be published */
 static size_t fit_len;
+static uint8_t token[UPLOAD_TOKEN_SIZE]; /* of one that waits, for the alias */
 
 static void fill_admin(struct vault_request *q)
 {
@@ -174,6 +177,8 @@ static void fill_admin(struct vault_request *q)
         break;
     case VAULT_APP_PASSWORD_REVOKE: q->password.number = 1; break;
     case VAULT_ACCOUNT_HOLD: q->hold = true; break;
+    case VAULT_UPLOAD_CONFIRM: memcpy(q->token, token, sizeof(token)); break;
+    case VAULT_UPLOAD_ADD:
     case VAULT_KEY_PUBLISH:
         q->publish = (struct vault_publish){slice_str("alice@example.org"), slice_of(fit, fit_len), PUBLISH_KEY};
         break;
@@ -264,6 +269,12 @@ static void house(struct bench *b)
                                         .account = b->account,
                                         .name = {slice_str("alias@example.org"), ADDRESS_ALIAS}};
     assert_int_equal(request(b, &alias, -1), OK);
+    static uint8_t waits[PUBLISHED_CERT_MAX];
+    const size_t len = published_cert(9, (const char *const[]){"<alias@example.org>", NULL}, waits, &q.key.verdict);
+    const struct vault_request upload = {.type = VAULT_UPLOAD_ADD,
+                                         .publish = {slice_str("alias@example.org"), slice_of(waits, len), 0}};
+    assert_int_equal(request(b, &upload, -1), OK);
+    memcpy(token, b->r.token, sizeof(token));
     assert_int_equal(ask_as(b, VAULT_APP_PASSWORD_ADD), OK);
     for (int i = 0; i < 3; i++)
         deliver_ok(b, 1, FLAG_DELETED, 100);
@@ -297,7 +308,7 @@ static void house(struct bench *b)
 static void test_each_role_asks_for_everything(void **state)
 {
     for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
-        for (uint32_t type = 1; type <= VAULT_KEY_PUBLISH; type++) {
+        for (uint32_t type = 1; type <= VAULT_UPLOAD_CONFIRM; type++) {
             struct bench b;
             if (verb_find(type) == NULL)
                 continue;
@@ -323,7 +334,7 @@ static void test_each_role_asks_for_everything(void **state)
 /* Else the test above would prove nothing: asked by whoever may, each request does what it says. */
 static void test_each_request_is_one_that_does_something(void **state)
 {
-    for (uint32_t type = 1; type <= VAULT_KEY_PUBLISH; type++) {
+    for (uint32_t type = 1; type <= VAULT_UPLOAD_CONFIRM; type++) {
         struct bench b;
         if (verb_find(type) == NULL || (verb_find(type)->needs & DIRECT) ||
             type == VAULT_UPGRADE) /* those write nothing */
@@ -372,6 +383,8 @@ static bool names_an_account(enum vault_msg type)
     case VAULT_TALLY_PUT:
     case VAULT_TALLY_DEL:
     case VAULT_KEY_PUBLISH:
+    case VAULT_UPLOAD_ADD:
+    case VAULT_UPLOAD_CONFIRM:
     case VAULT_ADDRESS_REMOVE:
     case VAULT_DOMAIN_ADD:
     case VAULT_DOMAIN_REMOVE:
@@ -416,7 +429,7 @@ static void test_no_request_reaches_other_partitions(void **state)
     unsigned asked = 0;
     house(&b);
     struct digest before = digest_of(&b), after;
-    for (uint32_t type = 1; type <= VAULT_KEY_PUBLISH; type++) {
+    for (uint32_t type = 1; type <= VAULT_UPLOAD_CONFIRM; type++) {
         if (verb_find(type) == NULL || !names_an_account(type))
             continue;
         for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, asked++)
