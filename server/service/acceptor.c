@@ -15,6 +15,7 @@ enum {
     PAUSE_MS = 200, /* out of descriptors or memory: the queue keeps connections for a moment */
     LOOK_MS = 50,   /* with all places taken: time for an instance that has one to accept first */
     SHED_A_LOOK = 64,
+    SHED_FOR_DESCRIPTORS = 16, /* a pause */
 };
 
 struct listening {
@@ -33,6 +34,7 @@ struct acceptor {
     size_t nsockets;
     struct timer *pause, *look;
     bool watching, paused, looking, closed;
+    bool starved; /* the last connection could not be taken for want of a descriptor */
 };
 
 /* Watches the sockets, or not, as the places say. */
@@ -57,6 +59,24 @@ void acceptor_places_changed(struct acceptor *a)
         a->p.empty(a->p.arg);
 }
 
+/* Descriptors ran out before places did. Another instance had a pause's time to take the connection first. */
+static void shed_for_descriptors(struct acceptor *a)
+{
+    for (unsigned n = 0; a->starved && n < SHED_FOR_DESCRIPTORS && places_shed(a->p.places); n++)
+        ;
+    a->starved = true;
+}
+
+static void pause_after(struct acceptor *a, int why)
+{
+    log_event(accept_failed, why);
+    a->paused = true;
+    timer_set(a->pause, PAUSE_MS);
+    if (why == EMFILE)
+        shed_for_descriptors(a);
+    update(a);
+}
+
 /* false: none waits, or there is no room for one. */
 static bool accept_one(struct listening *s)
 {
@@ -69,12 +89,10 @@ static bool accept_one(struct listening *s)
     if (fd < 0) {
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
             return false;
-        log_event(accept_failed, errno);
-        a->paused = true;
-        timer_set(a->pause, PAUSE_MS);
-        update(a);
+        pause_after(a, errno);
         return false;
     }
+    a->starved = false;
     if (places_enter(a->p.places, &peer, &on) == OK) {
         a->p.open(a->p.arg, fd, &peer, on, s->kind);
         return true;

@@ -316,6 +316,35 @@ static void test_no_descriptors(void **state)
     hang_up(fds, 3);
 }
 
+/* Descriptors run out before places: who can be done without makes room, as where places run out. */
+static void test_shed_for_descriptors(void **state)
+{
+    struct rlimit old, some;
+    int fds[11];
+
+    start(&one, 20, 100);
+    dial_many(fds, 8);
+    spin(100);
+    assert_int_equal(one.n, 8);
+    for (unsigned i = 0; i < 8; i++)
+        stand(&one, i, i >= 3);
+    dial_many(fds + 8, 3); /* they wait already */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    some = old;
+    some.rlim_cur = 3; /* nobody gets another, though one is closed */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &some), 0);
+    spin(100);
+    assert_int_equal(one.shed, 0); /* another instance may come first */
+    spin(300);
+    assert_int_equal(one.shed, 3); /* and those that stand well are left alone */
+    spin(300);
+    assert_int_equal(one.shed, 3);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    spin(400);
+    assert_true(one.n == 8 && one.opened == 11);
+    hang_up(fds, 11);
+}
+
 static void test_the_end(void **state)
 {
     int fds[4];
@@ -342,7 +371,16 @@ static void test_the_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_shares), TEST(test_limit_of_a_peer), TEST(test_shed), TEST(test_no_descriptors), TEST(test_the_end),
+        TEST(test_shares),
+        TEST(test_limit_of_a_peer),
+        TEST(test_shed),
+        TEST(test_no_descriptors),
+        TEST(test_the_end),
+        TEST(test_shares),
+        TEST(test_limit_of_a_peer),
+        TEST(test_shed),
+        TEST(test_shed_for_descriptors),
+        TEST(test_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
