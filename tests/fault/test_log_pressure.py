@@ -21,13 +21,13 @@ GARBAGE = [
     b"ready\n",
     bytes(range(256)) * 16,
 ]
-ROLES = ("ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay", "fetcher")
+ROLES = ("ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay", "fetcher", "web")
 
 
 @pytest.fixture
 def served():
-    with harness.Instance(binary=harness.released()) as i:
-        i.init(ingest_instances=1, access_instances=1, relay_instances=1)
+    with harness.Instance(binary=harness.released(), web=True) as i:
+        i.init(ingest_instances=1, access_instances=1, relay_instances=1, web_instances=1)
         i.alice = i.add_account("alice")
         yield i.serve()
 

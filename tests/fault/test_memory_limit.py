@@ -1,13 +1,18 @@
 """A limit of memory for each role: what grows without end ends there, as a temporary failure, and nobody else has less
 for it. Honest load that fills all budgets does not come near."""
+import contextlib
 import re
 import resource
+import sys
 import threading
 import time
 
 import harness
 import pressure
 import pytest
+
+sys.path.insert(0, str(harness.ROOT / "tests" / "script"))
+import test_http  # noqa: E402
 
 MB = 1 << 20
 NARROW = 48 * MB  # a limit that one message of 40 MB passes
@@ -47,14 +52,41 @@ def test_a_role_ends_at_its_limit(instance):
     m.logout()
 
 
+def test_web_ends_at_its_limit():
+    """Which connections over TLS reach: each fails or is served, and afterwards it serves as before."""
+    with harness.Instance(binary=harness.released(), web=True) as i:
+        i.init(web_instances=1, ingest_instances=1, access_instances=1, web_sessions_peer=10000)
+        i.serve(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (24 * MB, 24 * MB)))
+        web = i.pids("web")
+        served = failed = 0
+        with contextlib.ExitStack() as stack:
+            while failed < 20 and served < 2000:
+                try:
+                    s = stack.enter_context(test_http.connect(i, tls=(served + failed) % 4 > 0))
+                    s.sendall(f"GET / HTTP/1.1\r\n{test_http.HOST}\r\n".encode())
+                    good = test_http.read_answer(s) is not None
+                except (OSError, AssertionError):  # it was not made, or its answer was cut off
+                    good = False
+                served, failed = served + good, failed + (not good)
+        print(f"{served} connections had room")
+        assert failed == 20 and served > 100
+        end = time.monotonic() + 120
+        while i.counters("web")["web_sessions_now"] and time.monotonic() < end:
+            time.sleep(0.1)
+        assert test_http.get(i)[0] == 200 and test_http.get(i, tls=False)[0] == 308
+        assert i.pids("web") == web, "nobody died of it"
+
+
 def test_each_role_has_one(instance):
     """As docs/operating.md computes them."""
+    instance.configure(http="yes", https="yes", web_instances=1)
     i = instance.serve()
     message, sessions = 50 * MB, 65536
     for role, limit in (("ingest", 256 * MB + message + BUDGET * 5 // 4 + 1000 * sessions),
                         ("access", 512 * MB + message + BUDGET * 5 // 4 + 20000 * sessions),
                         ("vault", 1024 * MB + message), ("gpg-judge", 512 * MB), ("gpg-seal", 512 * MB),
-                        ("resolver", 256 * MB), ("relay", 1024 * MB + message), ("fetcher", 256 * MB)):
+                        ("resolver", 256 * MB), ("relay", 1024 * MB + message), ("fetcher", 256 * MB),
+                        ("web", 256 * MB + message + 10000 * sessions)):
         assert status_of(i, role, "Max data size", "limits") == limit, role
 
 

@@ -354,20 +354,6 @@ def test_a_target_may_name_its_host(site):
         assert get(site, target, host)[0] == status, target
 
 
-def test_ten_thousand_at_once(site):
-    """In one piece, and each is answered; memory stays as it was."""
-    n, request = 10000, f"GET /nothing HTTP/1.1\r\n{HOST}\r\n".encode()
-    get(site)
-    before = memory(site)
-    with connect(site, tls=False) as s:
-        sender = threading.Thread(target=s.sendall, args=(request * n + AFTER.encode(),))
-        sender.start()
-        said = read_all(s)
-        sender.join()
-    assert said.count(b"HTTP/1.1 308 ") == n + 1
-    assert memory(site) < before + 2048, "KB"
-
-
 # ---- who is slow, and who is many ----
 
 @pytest.fixture(scope="module")
@@ -444,36 +430,6 @@ def test_a_peer_has_so_many(strict):
         with contextlib.suppress(OSError, AssertionError):
             if get(strict, "/", tls=False)[0] == 308:
                 break
-
-
-def test_slow_ones_of_many_networks_make_room():
-    """All places are taken by heads and bodies that come an octet now and then, which buys them nothing."""
-    with harness.Instance(web=True).init(web_instances=1, web_sessions=48, web_sessions_peer=8) as i:
-        i.serve()
-        with contextlib.ExitStack() as stack:
-            slow = []
-            for n in range(48):
-                s = stack.enter_context(socket.create_connection(
-                    ("127.0.0.1", i.port("http")), timeout=WAIT, source_address=(f"127.0.{20 + n // 8}.1", 0)))
-                s.sendall(f"POST /.well-known/acme-challenge/x HTTP/1.1\r\n{HOST}".encode()[:20 + n])
-                slow.append(s)
-            over = threading.Event()
-
-            def go_on():
-                while not over.wait(0.5):
-                    for s in slow:
-                        with contextlib.suppress(OSError):
-                            s.sendall(b"x")
-
-            thread = threading.Thread(target=go_on)
-            thread.start()
-            try:
-                for _ in range(5):
-                    assert get(i, tls=False)[0] == 308
-            finally:
-                over.set()
-                thread.join()
-        assert i.counters("web")["web_sessions_shed"] + i.counters("web")["web_sessions_ended_slow"] >= 1
 
 
 def memory(i):

@@ -1,0 +1,106 @@
+"""HTTP when much goes on: thousands of requests in one piece, slow ones that take all places, a reload and the end of
+the process in the middle of it."""
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from test_http import AFTER, HOST, NAME, WAIT, connect, get, harness, make, memory, read_all, shown
+
+
+@pytest.fixture(scope="module")
+def site():
+    with harness.Instance(web=True).init(web_instances=1, web_sessions=48, web_sessions_peer=8) as i:
+        yield i.serve()
+
+
+def test_ten_thousand_at_once(site):
+    """In one piece, and each is answered; memory stays as it was."""
+    n, request = 10000, f"GET /nothing HTTP/1.1\r\n{HOST}\r\n".encode()
+    get(site)
+    before = memory(site)
+    with connect(site, tls=False) as s:
+        sender = threading.Thread(target=s.sendall, args=(request * n + AFTER.encode(),))
+        sender.start()
+        said = read_all(s)
+        sender.join()
+    assert said.count(b"HTTP/1.1 308 ") == n + 1
+    assert memory(site) < before + 2048, "KB"
+
+
+def test_slow_ones_of_many_networks_make_room(site):
+    """All places are taken by heads and bodies that come an octet now and then, which buys them nothing."""
+    with contextlib.ExitStack() as stack:
+        slow = []
+        for n in range(48):
+            s = stack.enter_context(socket.create_connection(
+                ("127.0.0.1", site.port("http")), timeout=WAIT, source_address=(f"127.0.{20 + n // 8}.1", 0)))
+            s.sendall(f"POST /.well-known/acme-challenge/x HTTP/1.1\r\n{HOST}".encode()[:20 + n])
+            slow.append(s)
+        over = threading.Event()
+
+        def go_on():
+            while not over.wait(0.5):
+                for s in slow:
+                    with contextlib.suppress(OSError):
+                        s.sendall(b"x")
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            for _ in range(5):
+                assert get(site, tls=False)[0] == 308
+        finally:
+            over.set()
+            thread.join()
+    assert site.counters("web")["web_sessions_shed"] + site.counters("web")["web_sessions_ended_slow"] >= 1
+
+
+def test_a_reload_in_the_middle_of_answers(site):
+    """What was asked for is answered to its end, and the connection goes on: over TLS too, with other certificates."""
+    n, request = 3000, f"GET / HTTP/1.1\r\n{HOST}\r\n".encode()
+    for tls in (True, False):
+        with connect(site, tls) as s:
+            sender = threading.Thread(target=s.sendall, args=(request * n + AFTER.encode(),))
+            sender.start()
+            said = s.recv(1000)  # then neither side can go on before we read
+            fresh = make(site, "", NAME)
+            site.run("reload")
+            end = time.monotonic() + WAIT
+            while shown(site, NAME) != fresh and time.monotonic() < end:
+                pass
+            said += read_all(s)
+            sender.join()
+        assert said.count(b"HTTP/1.1 200 " if tls else b"HTTP/1.1 308 ") == n + 1
+
+
+def test_another_process_takes_its_place(site):
+    """Killed under load: connections end, and others are served by who comes after."""
+    old, over, answered = site.pids("web"), threading.Event(), [0]
+
+    def load():
+        while not over.is_set():
+            with contextlib.suppress(OSError, AssertionError, TypeError):
+                answered[0] += get(site, "/robots.txt")[0] == 200
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for t in threads:
+        t.start()
+    end = time.monotonic() + WAIT
+    try:
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        while site.pids("web") in ([], old) and time.monotonic() < end:
+            time.sleep(0.05)
+        now = answered[0]
+        while answered[0] < now + 20 and time.monotonic() < end:
+            time.sleep(0.05)
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    assert answered[0] >= now + 20 and len(site.pids("web")) == 1 and site.pids("web") != old
+    assert get(site)[0] == 200 and get(site, tls=False)[0] == 308
