@@ -62,10 +62,10 @@ static void starts_and_counts(void **state)
     assert_int_equal(master_find("access", 0)->secrets, 110);
     assert_int_equal(master_find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */
     assert_int_equal(master_find("access", 0)->smtp_sessions, 1000);
-    assert_int_equal(master_find("vault", 0)->peers, 4);
+    assert_int_equal(master_find("vault", 0)->peers, 5); /* two ingest, access, relay, web */
     assert_int_equal(master_find("gpg-seal", 0)->peers, 3);
     assert_int_equal(master_find("gpg-judge", 0)->peers, 0);
-    assert_int_equal(master_find("ingest", 0)->peers, 3); /* relay is its client */
+    assert_int_equal(master_find("ingest", 0)->peers, 4); /* relay and web are its clients */
     for (int tries = 0; tries < PATIENCE_MS / 10 && !master_find("ingest", 0)->pings; tries++) {
         usleep(10000);
         status();
