@@ -182,6 +182,11 @@ static bool is_other(struct slice txt)
     return !tags_begin(txt, "DKIM1");
 }
 
+static bool same(const struct slice *a, const struct slice *b)
+{
+    return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
 enum dkim_reason dkim_record_find(const struct records_value *v, size_t n, enum dkim_algorithm a,
                                   struct dkim_record *ret)
 {
@@ -194,7 +199,7 @@ enum dkim_reason dkim_record_find(const struct records_value *v, size_t n, enum 
     for (size_t i = 0; i < n; i++) {
         if (is_other(v[i].data))
             continue;
-        if (found)
+        if (found && !same(found, &v[i].data))
             return DKIM_KEY_SEVERAL;
         found = &v[i].data;
     }

@@ -49,7 +49,7 @@ enum dkim_reason {
     DKIM_FROM_UNSIGNED, /* h= has no From */
     DKIM_IDENTITY,      /* i= is not of d=, or not of that domain itself where the key says so (t=s) */
     DKIM_KEY_NONE,
-    DKIM_KEY_SEVERAL, /* section 3.6.2.2: undefined */
+    DKIM_KEY_SEVERAL, /* different ones; section 3.6.2.2: undefined */
     DKIM_KEY_SYNTAX,
     DKIM_KEY_REVOKED,  /* p= is empty */
     DKIM_KEY_OTHER,    /* k=, h= or s= are not for such a signature */

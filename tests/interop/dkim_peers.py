@@ -1,20 +1,24 @@
 """Real mail signed by us and by others, changed on its way, and verified by us and by others: what each says, and why
 they differ. test_dkim_verdicts.py compares it with dkim_verdicts.tsv."""
 import collections
-import hashlib
+import http.client
+import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
+import time
 
 import corpus
 import dkim
+import names
 
 TOOLS = pathlib.Path(os.environ["LETTERLOCK_BINARY"]).parent / "tests/interop"
 TABLE = pathlib.Path(__file__).with_name("dkim_verdicts.tsv")
 FORMS = [("relaxed", "relaxed"), ("simple", "simple"), ("relaxed", "simple"), ("simple", "relaxed")]
 SIGNERS = ("ours", "dkimpy", "perl", "opendkim")
-VERIFIERS = ("dkimpy", "perl", "opendkim")
+VERIFIERS = ("dkimpy", "perl", "opendkim", "rspamd")
 Case = collections.namedtuple("Case", "mail change signer path")
 
 PERL_VERIFY = """
@@ -161,10 +165,10 @@ SIGN = {"ours": sign_ours, "dkimpy": sign_dkimpy, "perl": sign_perl, "opendkim":
 def signed(folder, wanted=None):
     """(cases, file of the keys): each mail signed by one of the four, in a form that goes by its place among all, as it
     is and changed: in each way, or of the wanted ones (one of 61, and those named) in one."""
-    names, listed = [], {s: [] for s in SIGNERS}
+    mails, listed = [], {s: [] for s in SIGNERS}
     (folder / "mails").mkdir()
     for n, (name, data) in enumerate(corpus.messages()):
-        names.append(name)
+        mails.append(name)
         if wanted is None or n % 61 == 0 or any(name == mail for mail, _ in wanted):
             path = folder / "mails" / str(n)
             path.write_bytes(corpus.wire(data.replace(b"\r", b"")))
@@ -176,10 +180,10 @@ def signed(folder, wanted=None):
         place.mkdir()
         for n, data in SIGN[signer](place, jobs, key).items():
             some = {changes[0], changes[1 + n % (len(changes) - 1)]} if wanted is not None else set(changes)
-            for change in some | {c for c in changes if (names[n], c) in (wanted or {})}:
+            for change in some | {c for c in changes if (mails[n], c) in (wanted or {})}:
                 path = place / f"{n}.{change}"
                 path.write_bytes(CHANGES[change](data))
-                cases.append(Case(names[n], change, signer, path))
+                cases.append(Case(mails[n], change, signer, path))
     keys = folder / "keys"
     ours = {s: (folder / "ours" / f"{s}.txt").read_text() for s in ("rsa", "ed")}
     keys.write_text("".join(f"{s}._domainkey.sender.test\t{txt}\n" for s, txt in {**ours, "peer": record}.items()))
@@ -223,7 +227,59 @@ def by_opendkim(cases, keys):
             for line in run(TOOLS / "opendkim_tool", "verify", keys, lines=[c.path for c in cases])]
 
 
-VERIFY = {"dkimpy": by_dkimpy, "perl": by_perl, "opendkim": by_opendkim}
+RSPAMD = """
+options {{ filters = "dkim"; explicit_modules = ["dkim"]; pidfile = "{0}/pid"; tempdir = "{0}"; hs_cache_dir = "{0}";
+    control_socket = "{0}/control mode=0600"; url_tld = "{0}/tld"; task_timeout = 60s;
+    dns {{ nameserver = ["127.0.0.1:{1}"]; timeout = 30s; retransmits = 3; }} }}
+logging {{ type = "file"; filename = "{0}/log"; level = "error"; }}
+worker "normal" {{ bind_socket = "127.0.0.1:{2}"; count = 1; mime = true; }}
+actions {{ reject = 1000; }}
+dkim {{ trusted_only = false; max_sigs = 20; check_local = true; check_authed = true; }}
+"""
+
+
+def zone(keys):
+    rows = [line.split("\t") for line in keys.read_text().splitlines()]
+    return "\n".join("{} TXT {}".format(name.removesuffix(".test"), " ".join(
+        f'"{txt[i:i + 250]}"' for i in range(0, len(txt), 250))) for name, txt in rows)
+
+
+def ask_rspamd(cases, port):
+    """Its symbol for signatures that pass names them."""
+    c, found = http.client.HTTPConnection("127.0.0.1", port, timeout=300), []
+    for case in cases:
+        c.request("POST", "/checkv2", case.path.read_bytes(), {"IP": "192.0.2.1"})
+        symbols = json.loads(c.getresponse().read())["symbols"]
+        found.append({o.split("s=")[1] for o in symbols.get("R_DKIM_ALLOW", {}).get("options", [])})
+    return found
+
+
+def by_rspamd(cases, keys):
+    folder = keys.parent / "rspamd"
+    folder.mkdir()
+    (folder / "tld").write_text("test\n")  # compiling the usual list takes minutes
+    with names.start({"test": zone(keys)}) as n:
+        port = n.base + 7
+        (folder / "conf").write_text(RSPAMD.format(folder, n.port, port))
+        with subprocess.Popen(["rspamd", "-f", "-i", "-c", folder / "conf",
+                               *(w for v in ("DBDIR", "RUNDIR", "LOGDIR") for w in ("--var", f"{v}={folder}"))],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
+            try:
+                until = time.monotonic() + 300
+                while not listens(port):
+                    assert p.poll() is None and time.monotonic() < until, "rspamd does not listen"
+                    time.sleep(0.1)
+                return ask_rspamd(cases, port)
+            finally:
+                p.terminate()
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+VERIFY = {"dkimpy": by_dkimpy, "perl": by_perl, "opendkim": by_opendkim, "rspamd": by_rspamd}
 
 
 # ---- why they differ ----
@@ -247,7 +303,12 @@ def has_address(data):
 BY_CONSTRUCTION = {"length", "several-from"}
 
 
-def explain(case, mine, theirs):
+# RFC 5322 section 3.6 has them once.
+ONCE = (b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Bcc", b"Subject", b"Date", b"Message-ID", b"In-Reply-To",
+        b"References")
+
+
+def explain(verifier, case, mine, theirs):
     """Why a verifier differs from us: a word, or "?" if it is not known."""
     data = case.path.read_bytes()
     passed, reasons = mine
@@ -257,8 +318,10 @@ def explain(case, mine, theirs):
         if re.search(rb"^DKIM-Signature:[^:]*; l=\d", data, re.M) and reasons == {"the body is signed in part (l=)"}:
             return "length"
         return "?" + "+".join(sorted(reasons))
-    if theirs < passed and not has_address(data):
-        return "no-author"  # OpenDKIM takes it for no mail at all
+    if verifier == "opendkim" and theirs < passed and not has_address(data):
+        return "no-author"  # it takes it for no mail at all
+    if verifier == "rspamd" and theirs < passed and any(count(data, name) > 1 for name in ONCE):
+        return "several-fields"  # of a kind that there is once: it fails them although all are signed
     return "?"
 
 
@@ -272,7 +335,7 @@ def compare(cases, keys):
         for name in VERIFIERS:
             passed = mine[i][0] - ({"ed"} if name == "perl" else set())  # it knows RSA alone
             if theirs[name][i] != passed:
-                differs.append(f"{name}:{explain(case, (passed, mine[i][1]), theirs[name][i])}")
+                differs.append(f"{name}:{explain(name, case, (passed, mine[i][1]), theirs[name][i])}")
         if differs:
             rows[case.mail, case.change] = (case.signer, ",".join(differs))
     return rows, mine

@@ -352,7 +352,7 @@ static void hostile_records(void **state)
     many[JUDGE_RECORDS_MAX - 1] = slice_str(FORGE_RECORD);
     assert_int_equal(found(many, JUDGE_RECORDS_MAX), DKIM_VERIFIED);
     many[0] = (struct slice){NULL, 0};
-    many[1] = slice_str(FORGE_RECORD);
+    many[1] = slice_str(FORGE_RECORD ";");
     assert_int_equal(found(many, JUDGE_RECORDS_MAX), DKIM_KEY_SEVERAL);
     /* and by the way that answers come */
     mail_of(&mail, MESSAGE);
@@ -362,6 +362,49 @@ static void hostile_records(void **state)
     judge_by(mail.data, mail.len, 0, many, -1, &v);
     assert_int_equal(v.v[0].reason, DKIM_KEY_UNKNOWN);
     buf_free(&mail);
+}
+
+/* ---- what others were reported for ---- */
+
+static const struct {
+    const char *mail, *tags;
+    enum dkim_reason reason;
+} reported[] = {
+    /* wttw/aboutmyemail#26: one name in h= in several cases */
+    {MESSAGE, FORGE_TAGS "c=relaxed/relaxed; h=From:from:SUBJECT:subject", DKIM_VERIFIED},
+    /* lieser/dkim_verifier#347: no body, and no empty line that it would stand behind */
+    {"From: joe@football.example.com\r\nSubject: none\r\n", FORGE_TAGS "c=relaxed/relaxed; h=from", DKIM_VERIFIED},
+    {"From: joe@football.example.com\r\nSubject: none\r\n", FORGE_TAGS "h=from", DKIM_VERIFIED},
+    /* stalwartlabs/mail-auth#22: an empty body, whose hash is another one in each form */
+    {"From: joe@football.example.com\r\n\r\n",
+     "v=1; a=ed25519-sha256; d=football.example.com; s=brisbane; c=relaxed/relaxed; h=from; "
+     "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+     DKIM_VERIFIED},
+    {"From: joe@football.example.com\r\n\r\n\r\n\r\n",
+     "v=1; a=ed25519-sha256; d=football.example.com; s=brisbane; h=from; "
+     "bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=",
+     DKIM_VERIFIED},
+    /* rspamd/rspamd#1904: fields without a value, in their simple form */
+    {"From: joe@football.example.com\r\nX-Has-Attach:\r\nX-Blank: \r\n\r\nHi.\r\n",
+     FORGE_TAGS "h=from:x-has-attach:x-blank", DKIM_VERIFIED},
+    /* lieser/dkim_verifier#137: "_" in a selector */
+    {MESSAGE, "v=1; a=ed25519-sha256; d=football.example.com; s=default_1807; bh=@; h=from", DKIM_VERIFIED},
+    /* PHPMailer/DKIMValidator#17: one form is the header's, the body's is then simple */
+    {MESSAGE, FORGE_TAGS "c=simple; h=from", DKIM_VERIFIED},
+};
+
+static void what_others_were_reported_for(void **state)
+{
+    for (size_t i = 0; i < sizeof(reported) / sizeof(*reported); i++) {
+        struct dkim_verdicts v;
+        struct buf mail;
+        mail_of(&mail, reported[i].mail);
+        forge_sign(&mail, "DKIM-Signature", reported[i].tags);
+        judge(&mail, &v);
+        if (v.n != 1 || v.v[0].reason != reported[i].reason)
+            fail_msg("row %zu: %s", i, dkim_reason_text(v.v[0].reason));
+        buf_free(&mail);
+    }
 }
 
 /* ---- what it costs ---- */
@@ -424,9 +467,11 @@ static void many_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields_added),        cmocka_unit_test(no_author),  cmocka_unit_test(what_changes_is_seen),
-        cmocka_unit_test(length_never_passes), cmocka_unit_test(odd_octets), cmocka_unit_test(weak_keys),
-        cmocka_unit_test(hostile_records),     cmocka_unit_test(many_names), cmocka_unit_test(many_lengths),
+        cmocka_unit_test(fields_added),         cmocka_unit_test(no_author),
+        cmocka_unit_test(what_changes_is_seen), cmocka_unit_test(length_never_passes),
+        cmocka_unit_test(odd_octets),           cmocka_unit_test(weak_keys),
+        cmocka_unit_test(hostile_records),      cmocka_unit_test(what_others_were_reported_for),
+        cmocka_unit_test(many_names),           cmocka_unit_test(many_lengths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,7 +267,8 @@ static const struct {
     {{";"}, DKIM_KEY_SYNTAX},
     {{NULL}, DKIM_KEY_NONE},
     {{"v=spf1 -all", FORGE_RECORD, "some-site-verification=x y"}, DKIM_VERIFIED}, /* a wildcard's */
-    {{FORGE_RECORD, FORGE_RECORD}, DKIM_KEY_SEVERAL},
+    {{FORGE_RECORD, FORGE_RECORD}, DKIM_VERIFIED},
+    {{FORGE_RECORD, FORGE_RECORD ";"}, DKIM_KEY_SEVERAL},
     {{FORGE_RECORD, "v=DKIM1; p="}, DKIM_KEY_SEVERAL},
 };
 
