@@ -1,7 +1,8 @@
 /* libopendkim over many mails in one process, beside verify_tool. Standard input: a path a line, of mails with CRLF.
  * "verify KEYS [TIMES]": KEYS as verify_tool has them; a line for each mail, the selectors of the signatures that pass,
- * or with TIMES the first mail alone, and what one time took of the processor in microseconds. "sign KEY ALGORITHM HEADER BODY DIR": PEM
- * file, rsa or ed25519, simple or relaxed twice; DIR gets N.eml for line N, with a signature by sender.test, peer. */
+ * or with TIMES the first mail alone, and what one time took of the processor in microseconds.
+ * "sign KEY ALGORITHM HEADER BODY DIR": PEM file, rsa or ed25519, simple or relaxed twice; DIR gets N.eml for line N,
+ * with a signature by sender.test, peer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

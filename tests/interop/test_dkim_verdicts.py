@@ -1,13 +1,14 @@
-"""Verdicts on signatures of real mail, signed by ours, dkimpy, Mail::DKIM and OpenDKIM, as it was and changed, by us and
-by dkimpy, Mail::DKIM, OpenDKIM and rspamd: each difference is one of two kinds that are by construction, or stands in
-dkim_verdicts.tsv with its reason. A sample by default; with LETTERLOCK_FULL=1 all 6,046 messages, each as it was and
+"""Verdicts on signatures of real mail, signed by ours, dkimpy, Mail::DKIM and OpenDKIM, as it was and changed, by us
+and by dkimpy, Mail::DKIM, OpenDKIM and rspamd: each difference is one of two kinds that are by construction, or stands
+in dkim_verdicts.tsv with its reason. A sample by default; with LETTERLOCK_FULL=1 all 6,046 messages, each as it was and
 changed in nine ways."""
 import os
 
 import dkim_peers
 import pytest
 
-pytestmark = pytest.mark.needs("/usr/share/perl5/Mail/DKIM/Verifier.pm", "/usr/include/opendkim/dkim.h", "openssl", "rspamd", "nsd")
+pytestmark = pytest.mark.needs("/usr/share/perl5/Mail/DKIM/Verifier.pm", "/usr/include/opendkim/dkim.h", "openssl",
+                               "rspamd", "nsd")
 
 # What no change of these may leave: each octet of theirs is signed.
 BREAKS = {"body", "from", "author"}

@@ -77,8 +77,8 @@ class Mail:
                          for v in (vs if isinstance(vs, list) else [vs]))
 
     def seal(self, ams=None, seal=None, aar=None, leave=(), ams_key=None, seal_key=None, shape=None, seal_shape=None):
-        """One more set. ams, seal: tags changed before signing; leave: parts that are left out; shape: what becomes of a
-        text before it is signed."""
+        """One more set. ams, seal: tags changed before signing; leave: parts that are left out; shape: what becomes of
+        a text before it is signed."""
         self.sets += 1
         i, ams_key, seal_key = self.sets, ams_key or self.key, seal_key or self.key
         results = ("ARC-Authentication-Results",

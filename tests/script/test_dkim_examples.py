@@ -1,6 +1,6 @@
-"""Mail that others signed, as published: RFC 6376 appendix A.2 with the key of appendix C, and the messages in the tests
-of dkimpy (Debian's python3-dkim; zlib licence, William Grant, Scott Kitterman and others), which come with it. RFC 8463
-appendix A stands in tests/unit/mailauth/test_dkim_verify.c."""
+"""Mail that others signed, as published: RFC 6376 appendix A.2 with the key of appendix C, and the messages in the
+tests of dkimpy (Debian's python3-dkim; zlib licence, William Grant, Scott Kitterman and others), which come with it.
+RFC 8463 appendix A stands in tests/unit/mailauth/test_dkim_verify.c."""
 import os
 import pathlib
 import subprocess
@@ -37,9 +37,9 @@ Joe.
 """.encode()
 KEYS = {
     "brisbane._domainkey.example.com":
-        "v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4j"
-        "YfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QI"
-        "DAQAB",
+        "v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCj"
+        "xOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcW"
+        "ToIMmPSPDdQPNUYckcQ2QIDAQAB",
     "brisbane._domainkey.football.example.com": "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
 }
 FILES = {"test._domainkey.football.example.com": "test.txt", "sed._domainkey.test.ex": "eximtest.dns"}

@@ -122,6 +122,25 @@ static void each_octet_counts(void **state)
     buf_free(&mail);
 }
 
+/* Whoever seals a chain that was broken before him makes it no better. */
+static void broken_before(void **state)
+{
+    static const char *const names[] = {"ARC-Seal", "ARC-Authentication-Results"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        struct buf mail;
+        chain_of(&mail, 1);
+        uint8_t *at = memmem(mail.data, mail.len, names[i], strlen(names[i]));
+        at = memmem(at, mail.len - (size_t)(at - mail.data), i ? "pass" : "; b=", 4);
+        assert_non_null(at);
+        at[i ? 0 : 5] ^= 3;
+        forge_set(&mail, 2, "pass", NULL);
+        forge_set(&mail, 3, "pass", NULL);
+        is(&mail, AUTH_FAIL, DKIM_SIGNATURE_WRONG, 1);
+        buf_free(&mail);
+    }
+}
+
 static const struct {
     unsigned sets; /* good ones before */
     const char *cv, *tags;
@@ -235,14 +254,9 @@ static void keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chains),
-        cmocka_unit_test(long_chains),
-        cmocka_unit_test(changed_on_the_way),
-        cmocka_unit_test(each_octet_counts),
-        cmocka_unit_test(last_sets),
-        cmocka_unit_test(structure),
-        cmocka_unit_test(two_authors),
-        cmocka_unit_test(keys),
+        cmocka_unit_test(chains),        cmocka_unit_test(long_chains),       cmocka_unit_test(changed_on_the_way),
+        cmocka_unit_test(broken_before), cmocka_unit_test(each_octet_counts), cmocka_unit_test(last_sets),
+        cmocka_unit_test(structure),     cmocka_unit_test(two_authors),       cmocka_unit_test(keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
