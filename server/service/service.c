@@ -254,16 +254,23 @@ static int listen_all(const struct role_start *start)
     return err;
 }
 
+/* The role is there for its own peers once it has started. */
+static void give_peers(const struct role_start *start, bool own)
+{
+    for (int i = 0; i < ROLES; i++)
+        if (start->peers[i] >= 0 && own == (i == ROLE_VAULT || i == ROLE_GPG_SEAL))
+            on_peer(NULL, (enum role)i, false, start->peers[i]);
+}
+
 static int serve(const struct role_start *start)
 {
     int err = make();
 
     if (err != OK)
         return err;
-    for (int i = 0; i < ROLES; i++)
-        if (start->peers[i] >= 0)
-            on_peer(NULL, (enum role)i, false, start->peers[i]);
+    give_peers(start, true);
     err = self.role->start(self.arg, &self.s);
+    give_peers(start, false);
     if (err == OK && start->challenges)
         on_challenges(NULL, start->challenges);
     if (err == OK)
