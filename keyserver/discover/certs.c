@@ -56,7 +56,8 @@ static bool is_over(uint32_t expires, uint64_t now)
     return expires && expires <= now;
 }
 
-/* Of what has been judged: *ret is DISCOVER_FOUND, or why not. */
+/* Of what has been judged. What the native engine does not seal to (ElGamal) would be GnuPG's to read: no stranger's
+ * octets get there. *ret is DISCOVER_FOUND, or why not. */
 static int judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *j, enum discover_outcome *ret)
 {
     enum pgp_flaw flaw;
@@ -71,6 +72,7 @@ static int judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judge
     if (err == ERR_MEMORY)
         return err;
     *ret = err || flaw != PGP_FLAW_NONE                                               ? DISCOVER_WEAK
+           : !j->verdict.native                                                       ? DISCOVER_UNSUPPORTED
            : is_over(j->verdict.expires, now) || is_over(j->verdict.enc_expires, now) ? DISCOVER_EXPIRED
                                                                                       : DISCOVER_FOUND;
     return OK;

@@ -1,4 +1,4 @@
-/* The keys of accounts here. See known.h. */
+/* The keys of accounts here, and one that was found. See known.h. */
 #include "server/keys/known.h"
 
 #include <stdlib.h>
@@ -37,6 +37,28 @@ static int add(struct known *k, const struct known_key *key)
     *to = *key;
     k->n++; /* known_free frees it from here on */
     return to->verdict.native ? pgp_recipient_create(to->cert, to->len, &to->verdict, &to->native) : OK;
+}
+
+int known_of(const uint8_t *cert, size_t len, const struct pgp_verdict *v, enum known_from from, struct known **ret)
+{
+    struct known *k = calloc(1, sizeof(*k));
+    struct known_key key = {.verdict = *v, .cert = malloc(len + 1), .len = len};
+    int err = ERR_MEMORY;
+
+    if (k && key.cert) {
+        memcpy(key.cert, cert, len);
+        k->from = from;
+        err = add(k, &key);
+        key.cert = NULL; /* k's, or given back */
+    }
+    if (err == OK && k->n == 0)
+        err = ERR_NO_KEY;
+    free(key.cert);
+    if (err == OK)
+        *ret = k;
+    else
+        known_free(k);
+    return err;
 }
 
 static int load(struct known *k, struct view *v, const struct schema_account *a, const struct schema_key *from)

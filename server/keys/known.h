@@ -1,5 +1,5 @@
-/* Keys of those to whom people here write, by address, from wherever one is known. Now these are the accounts here, by
- * what is approved for them (store/approval.h). */
+/* Keys of those to whom people here write: of the accounts here, by what is approved for them (store/approval.h), and
+ * of people elsewhere, as whoever has looked for them found them. */
 #ifndef KEYS_KNOWN_H
 #define KEYS_KNOWN_H
 
@@ -7,7 +7,13 @@
 #include "crypto/pgp_seal.h"
 #include "store/view.h"
 
-enum known_from { KNOWN_ACCOUNT = 1 /* current certificates of an account here */ };
+enum known_from {
+    KNOWN_ACCOUNT = 1, /* current certificates of an account here */
+    KNOWN_DNSSEC,      /* their domain has it, signed up to the root */
+    KNOWN_DOMAIN,      /* their domain's web server has it */
+    KNOWN_SERVER,      /* a key server has */
+    KNOWN_AUTOCRYPT,   /* their mail had it; nobody finds any so yet */
+};
 struct known_key {
     struct pgp_verdict verdict;
     uint8_t *cert;
@@ -26,6 +32,8 @@ typedef void known_fn(void *arg, int status, struct known *k);
 void known_ask(struct view *v, const char *address, known_fn *done, void *arg);
 /* In a snapshot: whether a key is known without asking anybody. ERR_NOT_FOUND: none is. */
 int known_here(struct view *v, const char *address);
+/* One certificate, of which the octets are copied. ERR_MEMORY; ERR_NO_KEY: its numbers protect nothing. */
+int known_of(const uint8_t *cert, size_t len, const struct pgp_verdict *v, enum known_from from, struct known **ret);
 void known_free(struct known *k); /* NULL is allowed */
 
 #endif
