@@ -58,7 +58,10 @@
     X(HELD, "refused_held")             /* their account is held, or their domain's limit reached */ \
     X(REPORTS, "feedback_reports")      /* to abuse@, whether they count or not */                   \
     X(PACED, "paced")                   /* messages and logins of accounts that had to wait */       \
-    X(PACED_REFUSED, "paced_refused")   /* that waited in vain, or had too many sessions */
+    X(PACED_REFUSED, "paced_refused")   /* that waited in vain, or had too many sessions */          \
+    X(KEYS_SOUGHT, "keys_sought")       /* of people elsewhere */                                    \
+    X(KEYS_FOUND, "keys_found")                                                                      \
+    X(KEYS_NOW, "keys_known_now") /* addresses of which it is known whether they have one */
 
 #define ACCESS_COUNTERS(X)                                                                      \
     X(IMAP_LOGINS, "imap_logins")                                                               \

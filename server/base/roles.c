@@ -59,8 +59,9 @@ const struct role_row roles_table[ROLES] = {
                      .tls = TLS_SMTP,
                      .listeners =
                          LISTEN_BIT(LISTEN_SMTP) | LISTEN_BIT(LISTEN_SUBMISSIONS) | LISTEN_BIT(LISTEN_SUBMISSION),
-                     .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL),
-                     .memory_mb = 256,
+                     .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL) | ROLE_BIT(ROLE_RESOLVER) |
+                                ROLE_BIT(ROLE_FETCHER),
+                     .memory_mb = 320, /* 40 MB of it for strangers' certificates */
                      .sessions = offsetof(struct config, smtp_sessions)},
     [ROLE_ACCESS] = {.name = "access",
                      .instances = INSTANCES(access_instances),

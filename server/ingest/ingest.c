@@ -7,9 +7,12 @@
 
 #include "server/base/debts.h"
 #include "server/core/error.h"
+#include "server/dns/dns.h"
+#include "server/fetch/fetch.h"
 #include "server/ingest/internal/internal.h"
 #include "server/ingest/mx/mx.h"
 #include "server/ingest/submission/pace.h"
+#include "server/ingest/submission/strangers.h"
 #include "server/ingest/submission/submission.h"
 #include "server/ingest/transaction/report.h"
 #include "server/ingest/smtp/errors.h"
@@ -40,6 +43,7 @@ static void on_reload(void *arg, const struct service *s)
     in->tls = s->tls;
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     submission_pacing_limits(in->pacing, &in->config);
+    submission_strangers_configure(in->strangers, &in->config);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     if (in->notices)
         notices_set_days(in->notices, in->config.key_notice_days);
@@ -58,9 +62,14 @@ static void on_stop(void *arg)
 static void on_status(const void *arg, struct pack *reply)
 {
     const struct ingest *in = arg;
+    const struct strangers_counts keys = submission_strangers_counts(in->strangers);
 
     for (int i = 0; i < INGEST_COUNTERS_N; i++)
-        role_status_put(reply, COUNTER_INGEST_SESSIONS + (enum counter)i, in->counters[i]);
+        role_status_put(reply, COUNTER_INGEST_SESSIONS + (enum counter)i,
+                        i == COUNT_KEYS_SOUGHT  ? keys.sought
+                        : i == COUNT_KEYS_FOUND ? keys.found
+                        : i == COUNT_KEYS_NOW   ? keys.now
+                                                : in->counters[i]);
 }
 
 static void on_notice_sent(void *arg)
@@ -103,12 +112,16 @@ static int on_start(void *arg, const struct service *s)
     in->debts = debts_create(s->tally, DEBTS_PEERS);
     in->pacing = submission_pacing_create(s->tally);
     in->login = login_create(in->loop, in->view, role_send);
-    if (!in->depositor.sealer || !in->content || !in->debts || !in->pacing || !in->login)
+    in->dns = dns_create(in->loop);
+    in->fetch = fetch_create(in->loop);
+    in->strangers = in->dns && in->fetch ? submission_strangers_create(in->loop, in->dns, in->fetch) : NULL;
+    if (!in->depositor.sealer || !in->content || !in->debts || !in->pacing || !in->login || !in->strangers)
         return ERR_MEMORY;
     role_on_login(login_reply, in->login);
     in->enqueuer = enqueuer_create(in->loop, in->view, s->vault, record_keys_queue_public(view_keys(in->view)));
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     submission_pacing_limits(in->pacing, &in->config);
+    submission_strangers_configure(in->strangers, &in->config);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     return s->instance == 0 ? ingest_start_notices(in) : OK;
 }
@@ -122,6 +135,9 @@ static void on_finish(void *arg)
     internal_close_all(in);
     verify_close_all(in);
     enqueuer_destroy(in->enqueuer);
+    submission_strangers_destroy(in->strangers);
+    fetch_destroy(in->fetch);
+    dns_destroy(in->dns);
     login_destroy(in->login);
     told_seen_flush(&in->seen);
     told_seen_free(&in->seen);
@@ -135,10 +151,16 @@ static void on_finish(void *arg)
     content_hash_destroy(in->content);
 }
 
-/* Each of those who ask has what it may say on a channel of its own kind. */
+/* Each of those who ask has what it may say on a channel of its own kind; two are asked. */
 static void on_channel(void *arg, enum role of, int fd)
 {
-    if (of == ROLE_RELAY)
+    struct ingest *in = arg;
+
+    if (of == ROLE_RESOLVER && in->dns)
+        dns_channel(in->dns, fd);
+    else if (of == ROLE_FETCHER && in->fetch)
+        fetch_channel(in->fetch, fd);
+    else if (of == ROLE_RELAY)
         internal_open(arg, fd);
     else if (of == ROLE_WEB)
         verify_open(arg, fd);

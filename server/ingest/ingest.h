@@ -20,11 +20,14 @@
 enum ingest_counter { INGEST_COUNTERS(INGEST_COUNTER_ENUM) INGEST_COUNTERS_N };
 
 struct debts;
+struct dns;
 struct enqueuer;
+struct fetch;
 struct internal;
 struct login;
 struct pacing;
 struct smtp_session;
+struct strangers;
 struct verify;
 
 /* What the log has been told of errors and what they cost (smtp/errors.h). */
@@ -53,6 +56,9 @@ struct ingest {
     struct login *login;
     struct pacing *pacing;     /* of accounts that send (submission/pace.h) */
     struct enqueuer *enqueuer; /* NULL: there is no queue */
+    struct dns *dns;
+    struct fetch *fetch;
+    struct strangers *strangers; /* keys of people elsewhere (submission/strangers.h); NULL: nobody looks for any */
     struct slowing slowing;
     struct smtp_session *sessions;
     struct internal *internals; /* channels of who has mail for accounts here (internal/internal.h) */

@@ -1,19 +1,24 @@
 """letterlock discover against domains with every kind of answer: names by NSD, pages by a web server over TLS. For each
 the places that were asked, what each has, which key counts and how sure it is; and nowhere does the search lead inside.
-"""
+And mail to these domains, which is sealed to what was found, or is not sent."""
 import base64
 import concurrent.futures
+import email
 import hashlib
 import json
+import re
+import time
 import urllib.parse
 
 import harness
 import names
+import peers
 import pytest
 import web
 
 pytestmark = pytest.mark.needs(*names.NEEDS, "openssl", "gpg")
 OPEN, SIGNED = "open.test", "signed.test"
+ALICE = f"alice@{harness.DOMAIN}"
 WAIT = 3  # seconds: what is slow here never ends
 
 FOUND, NONE, NO_HOST = "found", "has none", "there is no such host"
@@ -132,8 +137,9 @@ class Pages(web.Server):
             address = urllib.parse.unquote(parts[-1])
             what = next((c.server for c in CASES if c.address == address), "")
         else:
-            case = next(c for c in CASES if c.name == query.removeprefix("l="))
             advanced = len(parts) == 5
+            case = next((c for c in CASES if c.name == query.removeprefix("l=")), None)
+            case = case or next(c for c in CASES if c.name == "slow")
             assert not advanced or parts[2] == case.address.partition("@")[2]
             address, what = case.address, (case.advanced if advanced else case.direct) or ""
         self.give(answer, what, address)
@@ -166,7 +172,7 @@ def records(case, keys):
 
 def zone(which, keys):
     lines = [r for c in CASES if c.zone == which for r in records(c, keys)]
-    return "\n".join([*lines, "keys A 127.0.0.1", "in A 10.0.0.1"])
+    return "\n".join([*lines, "keys A 127.0.0.1", "in A 10.0.0.1", "out A 127.0.0.2"])
 
 
 def hosts():
@@ -184,12 +190,13 @@ def home(tmp_path_factory):
             for letter in letters(c):
                 keys.one(letter, c.address)
         with names.start({z: zone(z, keys) for z in (OPEN, SIGNED)}, signed=[SIGNED]) as n, \
-                Pages(tmp_path_factory.mktemp("web"), i.base + harness.WEB_PORT, names=[*hosts()], keys=keys) as w:
+                Pages(tmp_path_factory.mktemp("web"), i.base + harness.WEB_PORT, names=[*hosts()], keys=keys) as w, \
+                peers.Peer(i.port("smtp"), host="127.0.0.2") as world:
             w.ca.parent.chmod(0o755)
             i.init(**n.settings(), fetch_allow=f"127.0.0.1@{w.port}", fetch_ca_file=w.ca, discover_wait=WAIT,
-                   discover_key_server=f"vks:keys.{OPEN}")
+                   discover_key_server=f"vks:keys.{OPEN}", smarthost=f"out.{OPEN}:{i.port('smtp')}")
             i.add_account("alice")
-            i.keys, i.pages = keys, w
+            i.keys, i.pages, i.world = keys, w, world
             yield i
 
 
@@ -243,3 +250,128 @@ def test_for_people(home):
     assert p.returncode == 1 and p.stdout.decode().splitlines()[-1] == "no key can be used: has none"
     p = home.run("discover", "no address", check=False)
     assert p.returncode == 1 and b"is no address" in p.stderr
+
+
+# ---- mail to them ----
+
+SECRET = "The geese fly at midnight"
+
+
+@pytest.fixture(scope="module")
+def sender(home):
+    home.serve()
+    yield home
+
+
+def to(name):
+    return next(c.address for c in CASES if c.name == name)
+
+
+def letter(*people, cc=()):
+    return harness.crlf(f"From: {ALICE}\nTo: {', '.join(people)}\n{''.join(f'Cc: {c}' + chr(10) for c in cc)}"
+                        f"Subject: {SECRET} too\n\n{SECRET}\n")
+
+
+def submit(i, word, message, people):
+    """What went out, by its recipients."""
+    i.run("account", "set", ALICE, "--encrypt", word)
+    before = len(i.world.mails)
+    s = i.submission(ALICE)
+    assert s.sendmail(ALICE, people, message) == {}
+    s.quit()
+    end = time.monotonic() + 120
+    while sum(len(m.recipients) for m in i.world.mails[before:]) < len(people):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return {tuple(sorted(m.recipients)): m.octets for m in i.world.mails[before:]}
+
+
+def sealed_for(i, octets):
+    assert SECRET.encode() not in octets
+    m = email.message_from_bytes(octets)
+    assert m.get_content_type() == "multipart/encrypted" and m["Subject"] == "[...]"
+    inside = email.message_from_bytes(i.keyring.decrypt(harness.armor_of(octets)))
+    assert inside["Subject"] == f"{SECRET} too" and inside.get_payload() == f"{SECRET}\r\n"
+    out = i.keyring.gpg("--list-packets", data=harness.armor_of(octets), check=False).stdout.decode()
+    return sorted(re.findall(r"^:pubkey enc packet:.*keyid ([0-9A-F]{16})$", out, re.M))
+
+
+def key_id(i, letter, address):
+    out = i.keyring.gpg("--with-colons", "--list-keys", i.keys.one(letter, address)[0]).stdout.decode()
+    return re.search(r"^sub:(?:[^:]*:){3}([0-9A-F]{16}):", out, re.M).group(1)
+
+
+@pytest.mark.parametrize("word", ["opportunistic", "always"])
+@pytest.mark.parametrize("name", ["advanced", "direct", "dane", "unlike", "server", "replaced"])
+def test_sealed_to_what_was_found(sender, word, name):
+    key = next(c.key for c in CASES if c.name == name)
+    got = submit(sender, word, letter(to(name)), [to(name)])
+    assert sealed_for(sender, got[(to(name),)]) == [key_id(sender, key, to(name))]
+
+
+def test_nobody_learns_of_a_blind_copy(sender):
+    a, b, c = to("advanced"), to("dane"), to("direct")
+    got = submit(sender, "always", letter(a, cc=[b]), [a, b, c])
+    assert {k: sealed_for(sender, v) for k, v in got.items()} == {
+        tuple(sorted((a, b))): sorted(key_id(sender, "a", x) for x in (a, b)), (c,): [key_id(sender, "a", c)]}
+
+
+def test_asked_once(sender):
+    a = to("advanced")
+    submit(sender, "always", letter(a), [a])
+    before, sought = len(sender.pages.requests), sender.counters("ingest")["keys_sought"]
+    for word in ("opportunistic", "always"):
+        sealed_for(sender, submit(sender, word, letter(a), [a])[(a,)])
+    assert (len(sender.pages.requests), sender.counters("ingest")["keys_sought"]) == (before, sought)
+
+
+@pytest.mark.parametrize("name", ["nothing", "unsigned", "expired", "revoked", "ambiguous", "signs", "stolen", "moved",
+                                  "large", "html", "inside", "slow-server"])
+def test_without_a_key(sender, name):
+    """In the clear where the account allows it, and else to nobody."""
+    code, text = refused(sender, to(name))
+    assert (code, text[:5]) == ((451, b"4.7.5") if name == "slow-server" else (550, b"5.7.5"))
+    got = submit(sender, "opportunistic", letter(to(name)), [to(name)])
+    assert SECRET.encode() in got[(to(name),)]
+
+
+def refused(i, address):
+    i.run("account", "set", ALICE, "--encrypt", "always")
+    s = i.submission(ALICE)
+    assert s.docmd("MAIL", f"FROM:<{ALICE}>")[0] == 250
+    answer = s.docmd("RCPT", f"TO:<{address}>")
+    assert s.docmd("RCPT", f"TO:<{to('advanced')}>")[0] == 250, "the session goes on"
+    s.quit()
+    return answer
+
+
+def test_one_without_a_key_has_all_in_the_clear(sender):
+    a, b = to("advanced"), to("nothing")
+    got = submit(sender, "opportunistic", letter(a, b), [a, b])
+    assert all(SECRET.encode() in octets for octets in got.values())
+
+
+def test_who_leaves_while_it_is_looked_for(sender):
+    sender.run("account", "set", ALICE, "--encrypt", "always")
+    address = f"late@slow.{OPEN}"
+    s = sender.submission(ALICE)
+    s.docmd("MAIL", f"FROM:<{ALICE}>")
+    s.send(f"RCPT TO:<{address}>\r\n")
+    s.close()
+    assert refused(sender, address)[0] == 451
+
+
+def test_nobody_is_asked_where_nobody_may_be(sender):
+    before = len(sender.pages.requests)
+    sender.configure(discover_wait=0)
+    sender.run("reload")
+    try:
+        sender.run("account", "set", ALICE, "--encrypt", "always")
+        s = sender.submission(ALICE)
+        s.docmd("MAIL", f"FROM:<{ALICE}>")
+        assert s.docmd("RCPT", f"TO:<new@advanced.{OPEN}>")[0] == 550
+        s.quit()
+    finally:
+        sender.configure(discover_wait=WAIT)
+        sender.run("reload")
+    assert len(sender.pages.requests) == before

@@ -15,7 +15,7 @@ SECRET = "The geese fly at midnight"
 @pytest.fixture(scope="module")
 def i():
     with harness.Instance() as i:
-        i.init(relay_port=1)
+        i.init(relay_port=1, discover_wait=0)  # of accounts here: test_discover.py has the others
         for name in ("alice", "bob", "carol"):
             i.add_account(name)
         i.add_account("dave", algo="rsa")

@@ -2,6 +2,7 @@
  * sealed one after another. See encrypt.h. */
 #include "server/ingest/submission/encrypt.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,12 +36,17 @@ struct encrypting {
     size_t *copy_of; /* by recipient */
     bool *named;     /* by recipient: To or Cc does */
     struct defer later;
+    struct strangers_wait *wait; /* for the key of the recipient after those that are known */
+    struct idle late;            /* all of them together have so much time */
+    bool is_late;
 };
 
 static int go_on(struct encrypting *e);
 
 static void sealing_free(struct encrypting *e)
 {
+    submission_strangers_cancel(e->wait);
+    idle_cancel(&e->late);
     defer_cancel(e->s->t.in->loop, &e->later);
     transaction_wrap_free(e->wrap);
     for (size_t i = 0; i < e->ncopies; i++)
@@ -56,6 +62,8 @@ static void sealing_free(struct encrypting *e)
 
 void submission_encrypt_reset(struct submission *s)
 {
+    submission_strangers_cancel(s->looking);
+    s->looking = NULL;
     if (s->encrypting)
         sealing_free(s->encrypting);
     s->encrypting = NULL;
@@ -74,13 +82,49 @@ int submission_encrypt_wanted(struct view *v, uint64_t account, uint8_t *ret)
     return err;
 }
 
-int submission_encrypt_may(const struct submission *s, const char *address)
+static int is_ours(void *arg, struct view *v)
 {
-    struct known *known = NULL;
-    int err = s->encrypt == ENCRYPT_ALWAYS ? transaction_wrap_known(s->t.in->view, address, &known) : OK;
+    const char *at = strrchr(arg, '@');
 
+    return view_domain_known(v, at ? at + 1 : "");
+}
+
+/* Of a domain here the accounts' keys are all there are. ERR_UNKNOWN: elsewhere nobody can say. */
+static int look_elsewhere(struct submission *s, const char *address, const struct strangers_asker *who,
+                          struct known **ret, struct strangers_wait **ret_wait)
+{
+    int err = s->t.in->strangers ? view_run(s->t.in->view, is_ours, (void *)(uintptr_t)address) : OK;
+
+    if (err == OK)
+        return ERR_NO_KEY;
+    if (err != ERR_NOT_FOUND && err != ERR_FORMAT)
+        return err;
+    err = submission_strangers_ask(s->t.in->strangers, address, who, ret, ret_wait);
+    return err == ERR_AGAIN ? ERR_UNKNOWN : err;
+}
+
+static void rcpt_ready(void *arg)
+{
+    struct submission *s = arg;
+
+    s->looking = NULL;
+    s->ready(s);
+}
+
+int submission_encrypt_may(struct submission *s, const char *address, submission_ready_fn *ready)
+{
+    const struct strangers_asker who = {s->who.user.account, rcpt_ready, s};
+    const bool always = s->encrypt == ENCRYPT_ALWAYS;
+    struct known *known = NULL;
+    int err = s->encrypt == ENCRYPT_NEVER ? OK : transaction_wrap_known(s->t.in->view, address, &known);
+
+    if (err == ERR_NO_KEY)
+        err = look_elsewhere(s, address, &who, &known, always ? &s->looking : NULL);
     known_free(known);
-    return err;
+    s->ready = ready;
+    if (always && err == STRANGERS_LATER)
+        return SUBMISSION_LATER;
+    return always ? err : OK;
 }
 
 /* ---- what there is to seal ---- */
@@ -225,18 +269,57 @@ static int prepare(struct encrypting *e, bool *ret_goes_as_it_is)
     return OK;
 }
 
+static void on_ready(void *arg)
+{
+    struct encrypting *e = arg;
+
+    e->wait = NULL;
+    on_later(e);
+}
+
+static void on_late(struct idle *i)
+{
+    struct encrypting *e = (struct encrypting *)((char *)i - offsetof(struct encrypting, late));
+
+    e->is_late = true;
+    if (!e->wait)
+        return;
+    submission_strangers_cancel(e->wait);
+    on_ready(e);
+}
+
+/* ERR_UNKNOWN also if it takes too long. */
+static int wait_for(struct encrypting *e, const char *address, struct known **ret)
+{
+    const struct strangers_asker who = {e->s->who.user.account, on_ready, e};
+    struct ingest *in = e->s->t.in;
+    int err = look_elsewhere(e->s, address, &who, ret, e->is_late ? NULL : &e->wait);
+
+    if (err != STRANGERS_LATER)
+        return err;
+    if (e->is_late)
+        return ERR_UNKNOWN;
+    if (!e->late.limit_ms)
+        idle_set(in->loop, &e->late, (uint64_t)in->config.discover_wait * 1000, on_late);
+    return SUBMISSION_LATER;
+}
+
 /* As they are known now, whatever was known when the recipients were named. */
 static int collect(struct encrypting *e)
 {
     struct transaction *t = &e->s->t;
 
     for (size_t n = 0; e->nknown < t->n; n++) {
-        int err = n < ASKED_MAX ? transaction_wrap_known(t->in->view, t->rcpts[e->nknown].given, &e->known[e->nknown])
-                                : later(e);
+        const char *address = t->rcpts[e->nknown].given;
+        struct known **known = &e->known[e->nknown];
+        int err = n < ASKED_MAX ? transaction_wrap_known(t->in->view, address, known) : later(e);
+        if (err == ERR_NO_KEY)
+            err = wait_for(e, address, known);
         if (err != OK)
             return err;
         e->nknown++;
     }
+    idle_cancel(&e->late);
     return OK;
 }
 
@@ -245,7 +328,7 @@ static int go_on(struct encrypting *e)
     bool goes_as_it_is = false;
     int err = collect(e);
 
-    if (err == ERR_NO_KEY && e->s->encrypt != ENCRYPT_ALWAYS)
+    if ((err == ERR_NO_KEY || err == ERR_UNKNOWN) && e->s->encrypt != ENCRYPT_ALWAYS)
         return OK;
     if (err == OK && !e->wrap)
         err = prepare(e, &goes_as_it_is);

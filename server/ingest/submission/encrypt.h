@@ -9,8 +9,11 @@
 /* May the account send, and does it seal? Needs a snapshot. Every vault can write the account's record, so what is not
  * approved is ERR_UNAPPROVED. */
 int submission_encrypt_wanted(struct view *v, uint64_t account, uint8_t *ret);
-/* At RCPT: ERR_NO_KEY if the account seals always and no key of this recipient is known; ERR_AGAIN: nobody can say. */
-int submission_encrypt_may(const struct submission *s, const char *address);
+/* At RCPT: ERR_NO_KEY if the account seals always and no key of this recipient is known; ERR_UNKNOWN: nobody can say.
+ * LATER: it is being looked for, and ready is called, from the loop, when this may be asked again. Of an account that
+ * seals where it can, looking begins here, and nobody waits. */
+typedef void submission_ready_fn(struct submission *s);
+int submission_encrypt_may(struct submission *s, const char *address, submission_ready_fn *ready);
 /* Seals, once the message is whole. OK: recipients have what is theirs (transaction_rcpt.mail), or the message goes as
  * it is; LATER: done is called. Whatever fails, nothing may go anywhere. */
 enum { SUBMISSION_LATER = 1 };

@@ -3,6 +3,7 @@
 #define INGEST_SUBMISSION_STATE_H
 
 #include "server/ingest/submission/pace.h"
+#include "server/ingest/submission/strangers.h"
 #include "server/ingest/transaction/transaction.h"
 #include "server/login/login.h"
 #include "server/queue/enqueue.h"
@@ -21,8 +22,11 @@ struct submission {
     struct smtp_event mail_event; /* the MAIL that waits for its turn */
     uint8_t encrypt;              /* enum encrypt, of the account, as MAIL found it */
     /* the transaction */
-    struct encrypting *encrypting; /* encrypt.c's; NULL: it does nothing */
-    uint8_t *head;                 /* secmem_map: our header in place of the client's; NULL: none yet */
+    struct encrypting *encrypting;  /* encrypt.c's; NULL: it does nothing */
+    struct strangers_wait *looking; /* likewise, for the key of the recipient at hand */
+    void (*ready)(struct submission *s);
+    struct smtp_event rcpt; /* which waits meanwhile */
+    uint8_t *head;          /* secmem_map: our header in place of the client's; NULL: none yet */
     size_t head_len, head_cap;
     struct queue_recipient *rows; /* of the recipients that are queued, in their order */
     uint32_t nrows, cap;

@@ -153,7 +153,10 @@ static bool waits(const void *r)
 
 /* ---- RCPT ---- */
 
-enum { HIDDEN = 1 /* no error of a function: the address stands for one that is sealed */, SUPPRESSED };
+enum {
+    HIDDEN = SUBMISSION_LATER + 1 /* no error of a function: the address stands for one that is sealed */,
+    SUPPRESSED
+};
 static const struct transaction_refusal rcpt_refusals[] = {
     {HIDDEN, 550, "5.1.1", "This stands for a correspondent whose address is inside the sealed message: take it there",
      COUNT_NO_USER, EVENT_REASON_HIDDEN},
@@ -163,6 +166,9 @@ static const struct transaction_refusal rcpt_refusals[] = {
     {ERR_FORMAT, 550, "5.1.2", "No mail can be sent to such a domain", COUNT_NO_USER, EVENT_REASON_MALFORMED},
     {ERR_FULL, 452, "4.5.3", "Too many recipients for one message", COUNT_DEFERRED, EVENT_REASON_TOO_MANY},
     {ERR_NO_KEY, 550, "5.7.5", "No key is known for this recipient, and your account seals always", COUNT_NO_KEY,
+     EVENT_REASON_NO_KEY},
+    {ERR_UNKNOWN, 451, "4.7.5",
+     "Whether this recipient has a key cannot be found out now, and your account seals always", COUNT_NO_KEY,
      EVENT_REASON_NO_KEY},
     {ERR_UNSUPPORTED, 451, "4.3.5", "This server has no outgoing queue", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
@@ -235,6 +241,15 @@ static int check_suppressed(struct submission *s, const char *address)
     return suppression_spell(address, w.address) == OK ? view_run(s->t.in->view, look_up_suppressed, &w) : OK;
 }
 
+static void on_rcpt(void *r, const struct smtp_event *e);
+static void on_rcpt_ready(struct submission *s)
+{
+    const struct smtp_event e = s->rcpt;
+
+    on_rcpt(s, &e);
+    smtp_session_resume(s->t.session);
+}
+
 static void on_rcpt(void *r, const struct smtp_event *e)
 {
     struct submission *s = r;
@@ -254,7 +269,11 @@ static void on_rcpt(void *r, const struct smtp_event *e)
     here = err == OK;
     err = here ? OK : check_suppressed(s, e->address);
     if (err == OK)
-        err = submission_encrypt_may(s, e->address);
+        err = submission_encrypt_may(s, e->address, on_rcpt_ready);
+    if (err == SUBMISSION_LATER) {
+        s->rcpt = *e; /* its texts stay until it is answered */
+        return;
+    }
     if (err != OK) {
         refuse_rcpt(s, e->address, err);
         return;
@@ -277,6 +296,9 @@ static const struct transaction_refusal header_refusals[] = {
     {AUTHOR_NOT_OWN, 550, "5.7.1", "From or Sender is an address that is not yours", COUNT_SENDER,
      EVENT_REASON_NOT_OWN},
     {ERR_NO_KEY, 451, "4.7.5", "A recipient has no key any more, and your account seals always", COUNT_NO_KEY,
+     EVENT_REASON_NO_KEY},
+    {ERR_UNKNOWN, 451, "4.7.5",
+     "Whether each recipient has a key cannot be found out now, and your account seals always", COUNT_NO_KEY,
      EVENT_REASON_NO_KEY},
     {ERR_UNAPPROVED, 451, "4.7.5", "Your account's keys are not approved", COUNT_DEFERRED, EVENT_REASON_UNAPPROVED},
     {ERR_FULL, 452, "4.3.1", "No memory to seal this message now", COUNT_BUDGET, EVENT_REASON_NO_MEMORY},

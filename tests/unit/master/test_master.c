@@ -65,7 +65,7 @@ static void starts_and_counts(void **state)
     assert_int_equal(master_find("vault", 0)->peers, 5); /* two ingest, access, relay, web */
     assert_int_equal(master_find("gpg-seal", 0)->peers, 3);
     assert_int_equal(master_find("gpg-judge", 0)->peers, 0);
-    assert_int_equal(master_find("ingest", 0)->peers, 4); /* relay and web are its clients */
+    assert_int_equal(master_find("ingest", 0)->peers, 6); /* vault, seal, resolver, fetcher; relay and web ask it */
     for (int tries = 0; tries < PATIENCE_MS / 10 && !master_find("ingest", 0)->pings; tries++) {
         usleep(10000);
         status();

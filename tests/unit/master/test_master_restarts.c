@@ -28,7 +28,7 @@ static void each_role_is_restarted(void **state)
     }
     status();
     /* the vault's clients came back to the new one, and the reborn clients to it as well */
-    assert_int_equal(master_find("ingest", 0)->peers, 8);
+    assert_int_equal(master_find("ingest", 0)->peers, 12);
     assert_int_equal(master_find("ingest", 0)->pings, 2);
     assert_int_equal(master_find("ingest", 1)->pings, 1);
     assert_int_equal(master_find("vault", 0)->peers, 9);
@@ -53,7 +53,7 @@ static void backs_off(void **state)
     behave("gpg-seal", "");
     assert_true(reborn("gpg-seal", 0, 0)->counters > 0);
     status();
-    assert_int_equal(master_find("ingest", 0)->peers, 4); /* and its clients have it now */
+    assert_int_equal(master_find("ingest", 0)->peers, 6); /* and its clients have it now */
     behave("gpg-seal", "trap");
     kill((pid_t)master_find("gpg-seal", 0)->pid, SIGKILL);
     assert_true(says("its sandbox ended it", PATIENCE_MS));
