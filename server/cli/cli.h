@@ -238,6 +238,7 @@ int command_audit(struct cli *c);
 int command_backup(struct cli *c);
 int command_restore(struct cli *c);
 int command_trace(struct cli *c);
+int command_dmarc_report(struct cli *c);
 int command_tls_report(struct cli *c);
 int command_unseal(struct cli *c);
 int command_upgrade(struct cli *c);

@@ -208,6 +208,9 @@ static const struct command commands[] = {
      "`<>` for bounces, or `@domain` of senders, and of recipients elsewhere. --with: only mail between the two.\n"
      "T is UTC: 2026-11-29, 2026-11-29T14:00, \"2 hours ago\", 3d.\n"
      "journalctl -o cat -u letterlock | letterlock trace ann@example.org --with shop@example.net"},
+    {"dmarc-report", NULL, command_dmarc_report, "FILE...", 1, CLI_ARGS_MAX, 0,
+     "Say what another server's DMARC reports tell of mail in our domains' names (RFC 9990): the attachments of its\n"
+     "mails, FILE.xml, FILE.xml.gz or FILE.zip; - is stdin."},
     {"tls-report", NULL, command_tls_report, "FILE...", 1, CLI_ARGS_MAX, 0,
      "Say what another server's TLS reports tell (RFC 8460): the attachments of its mails, FILE.json or\n"
      "FILE.json.gz; - is stdin."},
@@ -296,6 +299,11 @@ static int usage_error(const struct command *cmd)
     return EXIT_USAGE;
 }
 
+static bool needs_no_instance(const struct command *cmd)
+{
+    return cmd->run == command_unseal || cmd->run == command_tls_report || cmd->run == command_dmarc_report;
+}
+
 static int run_command(const struct command *cmd, int words, int argc, char **argv)
 {
     char name[64];
@@ -324,7 +332,7 @@ static int run_command(const struct command *cmd, int words, int argc, char **ar
     }
     if (c.nargs < cmd->min)
         return usage_error(cmd);
-    if ((!c.dir || !*c.dir) && cmd->run != command_unseal && cmd->run != command_tls_report)
+    if ((!c.dir || !*c.dir) && !needs_no_instance(cmd))
         return cli_usage(&c, "which instance? Give --dir DIR or set LETTERLOCK_DIR");
     if (c.dir && strlen(c.dir) > CLI_DIR_MAX)
         return cli_fail(&c, "the path of DIR has more than %d bytes", CLI_DIR_MAX);

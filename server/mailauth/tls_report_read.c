@@ -2,11 +2,11 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "server/core/error.h"
 #include "server/mail/date.h"
 #include "server/mailauth/tls_report_impl.h"
+#include "server/mailauth/packed.h"
 
 /* The texts are the JSON's, which lives as long. */
 struct tls_report_read {
@@ -32,29 +32,6 @@ void tls_report_read_free(struct tls_report_read *r)
     free((void *)(uintptr_t)r->report.policies);
     json_decref(r->root);
     free(r);
-}
-
-/* ---- gzip ---- */
-
-static int unpack(const uint8_t *data, size_t len, struct buf *out)
-{
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
-    int err = OK, state = Z_OK;
-
-    if (inflateInit2(&z, 15 + 16) != Z_OK)
-        return ERR_MEMORY;
-    while (err == OK && state != Z_STREAM_END) {
-        uint8_t piece[4096];
-        z.next_out = piece;
-        z.avail_out = sizeof(piece);
-        state = inflate(&z, Z_NO_FLUSH);
-        if (state != Z_OK && state != Z_STREAM_END)
-            err = state == Z_MEM_ERROR ? ERR_MEMORY : ERR_FORMAT;
-        else
-            err = buf_append(out, piece, sizeof(piece) - z.avail_out);
-    }
-    inflateEnd(&z);
-    return err;
 }
 
 /* ---- JSON ---- */
@@ -195,8 +172,7 @@ static int read_report(struct tls_report_read *r)
 /* jansson bounds the depth (2048 levels). */
 int tls_report_read(const void *data, size_t len, struct tls_report_read **ret)
 {
-    const uint8_t *d = data;
-    const bool packed = len >= 2 && d[0] == 0x1f && d[1] == 0x8b;
+    const bool packed = packed_is_gzip(slice_of(data, len));
     struct tls_report_read *r;
     struct buf text;
     int err = OK;
@@ -208,7 +184,7 @@ int tls_report_read(const void *data, size_t len, struct tls_report_read **ret)
         return ERR_MEMORY;
     buf_init(&text, TLS_REPORT_TEXT_MAX, false);
     if (packed)
-        err = unpack(d, len, &text);
+        err = packed_read_gzip(slice_of(data, len), &text);
     if (err == OK) {
         r->root = json_loadb(packed ? (const char *)text.data : data, packed ? text.len : len, 0, NULL);
         err = r->root ? read_report(r) : ERR_FORMAT;

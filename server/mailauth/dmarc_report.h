@@ -1,0 +1,32 @@
+/* DMARC aggregate reports (RFC 9990, and RFC 7489 appendix C) as others send them, counted without I/O. */
+#ifndef MAILAUTH_DMARC_REPORT_H
+#define MAILAUTH_DMARC_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/mailauth/records.h"
+
+enum {
+    DMARC_REPORT_TEXT_MAX = 8 * 1024 * 1024, /* octets of XML: more is ERR_LIMIT */
+    DMARC_REPORT_PACKED_MAX = 1024 * 1024,   /* the same before it is unpacked */
+    DMARC_REPORT_WORDS_CAP = 256
+};
+
+struct dmarc_report {
+    char organization[DMARC_REPORT_WORDS_CAP]; /* whose report it is, as it says: UTF-8, cut where it is long, "" */
+    char id[DMARC_REPORT_WORDS_CAP];
+    char domain[RECORDS_NAME_CAP]; /* that is reported on: lower case, A-labels */
+    int64_t begin, end;            /* seconds since 1970; 0: it does not say */
+    uint64_t messages;
+    uint64_t by_dkim, by_spf; /* of them: that aligned by it */
+    uint64_t passed;          /* by either */
+    uint64_t quarantined, rejected;
+};
+
+/* XML, gzip of it, or a ZIP archive whose first file it is. Counts of records are added up to INT64_MAX; what cannot be
+ * read in a record counts as 0, or as failed. ERR_FORMAT: it is no report, or has a document type, which could declare
+ * entities; ERR_LIMIT, ERR_MEMORY, ERR_UNSUPPORTED (packed.h). */
+int dmarc_report_read(const void *data, size_t len, struct dmarc_report *ret);
+
+#endif
