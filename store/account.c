@@ -307,6 +307,7 @@ int account_fill(struct store_write *w, const struct account_new *a)
                                      .policy = a->policy,
                                      .trial_key = a->trial,
                                      .unpublished = a->unpublished,
+                                     .no_autocrypt = a->no_autocrypt,
                                      .mailbox_next = MAILBOX_INBOX,
                                      .password_next = 1,
                                      .auth_iterations = AUTH_ITERATIONS};
@@ -369,6 +370,8 @@ int account_set(struct store_write *w, const struct vault_account *new, const st
         account.quota_bytes = new->quota;
     if (new->publish != VAULT_PUBLISH_KEEP)
         account.unpublished = !new->publish;
+    if (new->autocrypt != VAULT_AUTOCRYPT_KEEP)
+        account.no_autocrypt = !new->autocrypt;
     if (new->seal_v2 != VAULT_SEAL_V2_KEEP)
         account.seal_v2 = new->seal_v2;
     if (new->encrypt != VAULT_ENCRYPT_KEEP)

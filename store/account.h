@@ -14,7 +14,7 @@ struct account_new {
     const char *address;
     uint8_t policy;
     uint64_t quota;
-    bool trial, unpublished;
+    bool trial, unpublished, no_autocrypt;
     struct pgp_verdict verdict;
     struct slice cert;
     uint64_t expected; /* the account's number, as it was approved */

@@ -53,6 +53,7 @@ struct schema_account {
     uint8_t seal_v2;           /* enum seal_v2 */
     uint8_t encrypt;           /* enum encrypt */
     bool unpublished;          /* it does not want to be found (store/published.h) */
+    bool no_autocrypt;         /* what it sends does not bring its certificate along */
     uint32_t keys_version;     /* grows whenever keys change: readers cache by it */
     uint32_t uidvalidity_last; /* only grows, across delete and re-create */
     uint32_t mailbox_next;

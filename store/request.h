@@ -124,7 +124,13 @@ enum {
     VAULT_QUEUE_ROWS_MAX = 1024, /* of one VAULT_QUEUE_ */
     VAULT_STEP_MAX = 200         /* octets of the words about a step of upgrades */
 };
-enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255, VAULT_ENCRYPT_KEEP = 255, VAULT_PUBLISH_KEEP = 255 };
+enum {
+    VAULT_POLICY_KEEP = 255,
+    VAULT_SEAL_V2_KEEP = 255,
+    VAULT_ENCRYPT_KEEP = 255,
+    VAULT_PUBLISH_KEEP = 255,
+    VAULT_AUTOCRYPT_KEEP = 255
+};
 #define VAULT_QUOTA_KEEP UINT64_MAX
 #define VAULT_RELEASED UINT64_MAX
 #define VAULT_UNCHANGEDSINCE_NONE UINT64_MAX
@@ -249,6 +255,7 @@ struct vault_account {
     uint8_t forward_how;  /* enum forward_how */
     struct slice forward; /* empty: nowhere */
     uint8_t publish;      /* whether it wants to be found: 0, 1; SET: or VAULT_PUBLISH_KEEP */
+    uint8_t autocrypt;    /* whether what it sends brings its certificate along: likewise */
     bool trial;
     struct pgp_verdict verdict;
     uint32_t cert_len;

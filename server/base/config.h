@@ -78,6 +78,7 @@ struct config {
     uint32_t account_entries_max;    /* messages in all mailboxes of an account; 0: no limit */
     char policy_default[16];         /* shy, baseline, hidden */
     bool publish_default;            /* whether new accounts can be found */
+    bool autocrypt_default;          /* whether what they send brings their certificate along */
     bool certificate_uploads;        /* whether certificates are taken in over HTTP, to be verified by mail */
     bool certificate_uploads_other;  /* of keys that their account has not, too */
     uint32_t key_notice_days;        /* before a key expires its reader is told */

@@ -222,9 +222,8 @@ const struct config_item config_items[] = {
          "A file whose first line is the password for it."),
 
     U32(discover_wait, LIVE, 10, 0, 60,
-        "Seconds that keys of people elsewhere are looked for, in their domains (WKD, DANE) and at "
-        "discover_key_server, for mail of accounts that seal what they send (letterlock account set --encrypt). 0: "
-        "nobody is asked."),
+        "Seconds that keys of people elsewhere are looked for (WKD, DANE, discover_key_server), for mail of accounts "
+        "that seal what they send (letterlock account set --encrypt). 0: nobody is asked."),
     TEXT(discover_key_server, LIVE, "", valid_key_server, "vks:HOST, hkp:HOST, or nothing",
          "A key server that is asked where the domain itself has no key: it hears who is written to. HOST serves HTTPS "
          "on port 443, as vks:keys.openpgp.org."),
@@ -247,6 +246,9 @@ const struct config_item config_items[] = {
          "How much of a sealed message's header stays outside, for new accounts: shy, baseline or hidden."),
     BOOL(publish_default, LIVE, 1,
          "Publish the certificates of new accounts, so that others find them by the address and encrypt to them."),
+    BOOL(autocrypt_default, LIVE, 1,
+         "What new accounts send brings their certificate along (Autocrypt), so that whoever gets it can encrypt the "
+         "answer."),
     BOOL(certificate_uploads, LIVE, 1,
          "Take certificates in over HTTPS (VKS, HKP). One is published once whoever has the mailbox of its address "
          "says so, by a link in a mail."),

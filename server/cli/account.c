@@ -18,7 +18,7 @@
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
 
 static const char *const seal_v2_names[] = {[SEAL_V2_AUTO] = "auto", [SEAL_V2_NEVER] = "never", NULL};
-static const char *const publish_names[] = {"no", "yes", NULL};
+static const char *const yes_no_names[] = {"no", "yes", NULL};
 static const char *const encrypt_names[] = {
     [ENCRYPT_NEVER] = "never", [ENCRYPT_OPPORTUNISTIC] = "opportunistic", [ENCRYPT_ALWAYS] = "always", NULL};
 
@@ -123,6 +123,7 @@ static int add_account_with(const struct cli *c, struct instance *i, const struc
                                             .quota = a->quota,
                                             .trial = c->opt[OPT_NEW_KEY] != NULL,
                                             .publish = i->config.publish_default,
+                                            .autocrypt = i->config.autocrypt_default,
                                             .verdict = a->verdict,
                                             .cert_len = (uint32_t)a->cert_len}};
     return instance_call_cert(c, i, &q, a->cert, a->cert_len);
@@ -376,8 +377,9 @@ static int set_about(const struct cli *c, struct instance *i, const struct schem
 
 static bool nothing_to_set(const struct cli *c)
 {
-    static const enum cli_option options[] = {OPT_POLICY,  OPT_QUOTA,   OPT_SEAL_V2,      OPT_ENCRYPT,
-                                              OPT_PUBLISH, OPT_FORWARD, OPT_FORWARD_ONLY, OPT_FORWARD_OWN_KEYS};
+    static const enum cli_option options[] = {OPT_POLICY,   OPT_QUOTA,   OPT_SEAL_V2,      OPT_ENCRYPT,
+                                              OPT_PUBLISH,  OPT_FORWARD, OPT_FORWARD_ONLY, OPT_FORWARD_OWN_KEYS,
+                                              OPT_AUTOCRYPT};
     for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++)
         if (c->opt[options[k]])
             return false;
@@ -391,10 +393,13 @@ int command_account_set(struct cli *c)
                                       .quota = VAULT_QUOTA_KEEP,
                                       .seal_v2 = VAULT_SEAL_V2_KEEP,
                                       .encrypt = VAULT_ENCRYPT_KEEP,
-                                      .publish = VAULT_PUBLISH_KEEP}}};
+                                      .publish = VAULT_PUBLISH_KEEP,
+                                      .autocrypt = VAULT_AUTOCRYPT_KEEP}}};
     struct vault_account *new = &s.q.new;
     if (nothing_to_set(c))
-        return cli_usage(c, "nothing to change: give --policy, --quota, --seal-v2, --encrypt, --publish or --forward");
+        return cli_usage(c,
+                         "nothing to change: give --policy, --quota, --seal-v2, --encrypt, --publish, --autocrypt or "
+                         "--forward");
     int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &new->policy) : EXIT_DONE;
     if (!rc)
         rc = read_quota(c, VAULT_QUOTA_KEEP, &new->quota);
@@ -403,7 +408,9 @@ int command_account_set(struct cli *c)
     if (!rc)
         rc = read_word(c, OPT_ENCRYPT, encrypt_names, "--encrypt takes never, opportunistic or always", &new->encrypt);
     if (!rc)
-        rc = read_word(c, OPT_PUBLISH, publish_names, "--publish takes yes or no", &new->publish);
+        rc = read_word(c, OPT_PUBLISH, yes_no_names, "--publish takes yes or no", &new->publish);
+    if (!rc)
+        rc = read_word(c, OPT_AUTOCRYPT, yes_no_names, "--autocrypt takes yes or no", &new->autocrypt);
     if (!rc)
         rc = forward_read(c, &s.q, s.forward);
     return rc ? rc : instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, set_about, &s);

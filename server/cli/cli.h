@@ -41,6 +41,7 @@ enum cli_option {
     OPT_FORWARD_ONLY,
     OPT_FORWARD_OWN_KEYS,
     OPT_PUBLISH,
+    OPT_AUTOCRYPT,
     OPT_JSON,
     OPT_CANARY,
     OPT_STORE_KEY_FILE,

@@ -129,6 +129,7 @@ static int sign_keys(const struct cli *c, struct instance *i, const struct schem
                                       .seal_v2 = a->seal_v2,
                                       .encrypt = a->encrypt,
                                       .publish = VAULT_PUBLISH_KEEP,
+                                      .autocrypt = VAULT_AUTOCRYPT_KEEP,
                                       .forwards = true,
                                       .forward_how = a->forward_how,
                                       .forward = slice_str(a->forward)}};

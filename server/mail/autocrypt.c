@@ -67,16 +67,15 @@ int autocrypt_read(struct slice value, struct autocrypt *ret)
     return OK;
 }
 
-/* The one mailbox of the one From. */
-static int find_author(const struct header_view *v, char ret[ADDRESS_MAX])
+int autocrypt_author(const uint8_t *s, const struct header_field *fields, size_t count, char ret[ADDRESS_MAX])
 {
     char text[ADDRESS_CANONICAL_MAX];
     struct slice value = {0};
     struct address_item item, other;
     size_t at, plus, n = 0;
-    for (size_t i = 0; i < v->count; i++)
-        if (header_field_is(v->s, &v->fields[i], "From")) {
-            value = header_field_value(v->s, &v->fields[i]);
+    for (size_t i = 0; i < count; i++)
+        if (header_field_is(s, &fields[i], "From")) {
+            value = header_field_value(s, &fields[i]);
             n++;
         }
     struct address_reader r = {.s = value.data, .len = value.len};
@@ -118,7 +117,7 @@ int autocrypt_find(const struct header_view *v, int64_t now, struct autocrypt *r
     size_t n = 0;
     if (!header_find(v, "Autocrypt"))
         return ERR_NOT_FOUND;
-    int err = is_report(v) ? ERR_NOT_FOUND : find_author(v, author);
+    int err = is_report(v) ? ERR_NOT_FOUND : autocrypt_author(v->s, v->fields, v->count, author);
     if (err)
         return err;
     for (size_t i = 0; i < v->count; i++) {

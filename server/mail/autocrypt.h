@@ -20,8 +20,10 @@ struct autocrypt {
 /* A value. ERR_FORMAT; ERR_UNSUPPORTED: it has a critical attribute that is not known; ERR_LIMIT: too much keydata;
  * ERR_MEMORY. */
 int autocrypt_read(struct slice value, struct autocrypt *ret);
-/* That of a mail ("Updating Autocrypt peer state"): of the one address in From. ERR_NOT_FOUND: there is none, or
- * several that are valid, or From is not one address, or the mail is a report; ERR_MEMORY. */
+/* The author of a header: the one mailbox of its one From, normalized. ERR_NOT_FOUND: it is not so; ERR_MEMORY. */
+int autocrypt_author(const uint8_t *s, const struct header_field *fields, size_t n, char ret[ADDRESS_MAX]);
+/* That of a mail ("Updating Autocrypt peer state"): of its author. ERR_NOT_FOUND: there is none, or several that are
+ * valid, or no author, or the mail is a report; ERR_MEMORY. */
 int autocrypt_find(const struct header_view *v, int64_t now, struct autocrypt *ret);
 /* out has keydata.len octets. ERR_FORMAT. */
 int autocrypt_decode(const struct autocrypt *a, uint8_t *out, size_t *ret_len);

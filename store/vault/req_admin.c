@@ -81,6 +81,7 @@ int run_account_add(struct vault *v, struct store_write *none, struct request *q
                                .quota = a->quota,
                                .trial = a->trial,
                                .unpublished = !a->publish,
+                               .no_autocrypt = !a->autocrypt,
                                .verdict = a->verdict,
                                .cert = slice_of(cert.map, cert.map_len),
                                .expected = q->a.account,

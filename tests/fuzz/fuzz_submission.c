@@ -66,16 +66,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (submission_header_read(data, len, fields, &h) != OK)
         return 0;
     check_author(&h);
-    out = malloc(submission_clean_max(&h));
+    out = malloc(submission_clean_max(&h, &params));
     n = submission_clean(&h, &params, out);
-    if (n > submission_clean_max(&h))
+    if (n > submission_clean_max(&h, &params))
         abort();
     if (submission_header_read(out, n, again_fields, &again) != OK || again.len != n)
         abort();
     if (count(&again, "Bcc") || count(&again, "Received") || count(&again, "Date") != 1 ||
         count(&again, "Message-ID") != 1 || count(&h, "From") != count(&again, "From"))
         abort();
-    twice = malloc(submission_clean_max(&again));
+    twice = malloc(submission_clean_max(&again, &params));
     m = submission_clean(&again, &params, twice);
     if (m != n || memcmp(out, twice, n) != 0)
         abort();

@@ -23,7 +23,7 @@ static int clean(const uint8_t *mail, size_t len, FILE *out)
 
     if (err != OK)
         return err;
-    head = malloc(submission_clean_max(&h));
+    head = malloc(submission_clean_max(&h, &p));
     if (!head)
         return ERR_MEMORY;
     fwrite(head, 1, submission_clean(&h, &p, head), out);

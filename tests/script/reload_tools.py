@@ -69,3 +69,13 @@ def submission_auth(i):
     with smtplib.SMTP_SSL("127.0.0.1", i.port("submissions"), context=ssl._create_unverified_context()) as s:
         s.ehlo()
         return s.esmtp_features["auth"].split()
+
+
+def ends_in_time(t, word, seconds=20):
+    start = time.monotonic()
+    assert word in t.rest()
+    assert 0.9 < time.monotonic() - start < seconds
+
+
+def counter(i, name, role="ingest"):
+    return sum(r["counters"].get(name, 0) for r in i.status()["roles"] if r["role"] == role)

@@ -14,8 +14,8 @@ import time
 import harness
 import pytest
 from key_tools import Ring, write
-from reload_tools import (ALICE, DOMAIN, MB, begin, code, ehlo, long_mail, seconds_of_errors, seconds_of_messages,
-                          submission_auth, submission_ehlo)
+from reload_tools import (ALICE, DOMAIN, MB, begin, code, counter, ehlo, ends_in_time, long_mail, seconds_of_errors,
+                          seconds_of_messages, submission_auth, submission_ehlo)
 from talk import Talk, greeted
 
 
@@ -136,12 +136,6 @@ def smtp_errors_minute(i):
         assert 0.4 < seconds_of_errors(i, 33) < 1.5
 
 
-def ends_in_time(t, word, seconds=20):
-    start = time.monotonic()
-    assert word in t.rest()
-    assert 0.9 < time.monotonic() - start < seconds
-
-
 def smtp_command_timeout(i):
     with reloaded(i, smtp_command_timeout=1):
         t, _ = greeted(i)
@@ -180,10 +174,6 @@ def fill(i, hosts, octets=700000):
         # It has been silent for three seconds by then, some of them before.
         assert not word or 1.5 < time.monotonic() - start < 5, time.monotonic() - start
         return answer, word
-
-
-def counter(i, name, role="ingest"):
-    return sum(r["counters"].get(name, 0) for r in i.status()["roles"] if r["role"] == role)
 
 
 def plaintext_budget(i):
@@ -421,6 +411,12 @@ def publish_default(i):
     assert "publish  yes" in added(i, "seen")
 
 
+def autocrypt_default(i):
+    with reloaded(i, autocrypt_default="no"):
+        assert "autocrypt no" in added(i, "silent")
+    assert "autocrypt yes" in added(i, "open")
+
+
 def rsa_bits_min(i):
     key = i.keyring.generate(f"rsa@{DOMAIN}", "rsa")
     with reloaded(i, rsa_bits_min=3072):
@@ -533,7 +529,7 @@ AT_ONCE = {f.__name__: f for f in (
     plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer, imap_sessions_account, imap_login_timeout,
     imap_idle_timeout, imap_plain_auth_loopback, submission_plain_auth_loopback, submission_scram_plus,
     hold_max, queue_lifetime, tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max,
-    queue_messages_max, dkim_publish_wait, disk_reserve, policy_default, publish_default,
+    queue_messages_max, dkim_publish_wait, disk_reserve, policy_default, publish_default, autocrypt_default,
     rsa_bits_min, accept_dsa, accept_elgamal,
     keep_wildcard_mail, key_notice_days, dns_server, dns_stub, *RELAY, *ELSEWHERE)}
 

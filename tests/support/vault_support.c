@@ -301,6 +301,7 @@ int account_add_call(struct bench *b, const char *address, uint8_t policy, uint6
                                             .policy = policy,
                                             .quota = quota,
                                             .publish = 1,
+                                            .autocrypt = 1,
                                             .verdict = verdict_of(tag),
                                             .cert_len = sizeof(cert)}};
     memset(cert, tag, sizeof(cert));
@@ -328,7 +329,8 @@ void quota_set(struct bench *b, uint64_t quota)
                                             .quota = quota,
                                             .seal_v2 = VAULT_SEAL_V2_KEEP,
                                             .encrypt = VAULT_ENCRYPT_KEEP,
-                                            .publish = VAULT_PUBLISH_KEEP}};
+                                            .publish = VAULT_PUBLISH_KEEP,
+                                            .autocrypt = VAULT_AUTOCRYPT_KEEP}};
     assert_int_equal(request(b, &q, -1), OK);
 }
 

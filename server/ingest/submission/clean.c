@@ -283,17 +283,17 @@ static void put_field(struct writing *w, const struct header_field *f)
     }
 }
 
-size_t submission_clean_max(const struct clean_header *h)
+size_t submission_clean_max(const struct clean_header *h, const struct clean_params *p)
 {
     /* A date may become longer, up to DATE_SIZE; a pseudonym is longer than what it stands for. */
-    return h->len + h->n * 2 * DATE_SIZE + NEW_FIELDS_MAX;
+    return h->len + h->n * 2 * DATE_SIZE + NEW_FIELDS_MAX + p->more.len;
 }
 
 size_t submission_clean(const struct clean_header *h, const struct clean_params *p, uint8_t *out)
 {
     struct writing w = {.h = h, .p = p};
 
-    pack_init(&w.out, out, submission_clean_max(h));
+    pack_init(&w.out, out, submission_clean_max(h, p));
     for (size_t i = 0; i < h->n; i++)
         put_field(&w, &h->fields[i]);
     if (w.out.len > 0 && out[w.out.len - 1] != '\n') /* a mail that ends in its header */
@@ -302,6 +302,7 @@ size_t submission_clean(const struct clean_header *h, const struct clean_params 
         put_date(&w, "Date", (struct slice){0}); /* RFC 6409 section 8.1 */
     if (!w.identified && p->id)
         put_line(&w, "Message-ID", p->id); /* section 8.2 */
+    pack_raw(&w.out, p->more.data, p->more.len);
     if (h->empty_line)
         put(&w, "\r\n");
     return w.out.len;

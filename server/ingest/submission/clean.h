@@ -30,9 +30,10 @@ struct clean_params {
     const char *id;         /* the message's id, with "<>", if the client's cannot stay; NULL: it stays */
     const uint8_t *key;     /* by which pseudonyms are turned back (server/format/protection.h), 32 octets */
     const char *own_domain; /* of pseudonyms */
+    struct slice more;      /* further fields of ours, with CRLF */
 };
 /* out: submission_clean_max octets. Returns how many are written. */
-size_t submission_clean_max(const struct clean_header *h);
+size_t submission_clean_max(const struct clean_header *h, const struct clean_params *p);
 size_t submission_clean(const struct clean_header *h, const struct clean_params *p, uint8_t *out);
 
 #endif

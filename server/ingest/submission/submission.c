@@ -9,6 +9,7 @@
 #include "server/core/error.h"
 #include "server/format/outer.h"
 #include "server/ingest/submission/author.h"
+#include "server/ingest/submission/autocrypt.h"
 #include "server/ingest/submission/clean.h"
 #include "server/ingest/submission/encrypt.h"
 #include "server/ingest/submission/state.h"
@@ -369,6 +370,24 @@ static size_t gather(const struct secmem_msg *m, uint8_t *out)
     return len;
 }
 
+static int write_header(struct work *w, struct clean_params *p)
+{
+    struct submission *s = w->s;
+    uint8_t *field;
+    size_t len;
+    int err = submission_autocrypt(s->t.in->view, s->who.user.account, &w->h, s->t.now, &field, &len);
+
+    if (err != OK)
+        return err;
+    p->more = slice_of(field, len);
+    s->head_cap = submission_clean_max(&w->h, p);
+    s->head = secmem_map(s->head_cap);
+    if (s->head)
+        s->head_len = submission_clean(&w->h, p, s->head);
+    free(field);
+    return s->head ? transaction_behead(&s->t, slice_of(s->head, s->head_len), w->h.len) : ERR_MEMORY;
+}
+
 static int rewrite(struct work *w, const uint8_t *top, size_t len)
 {
     struct submission *s = w->s;
@@ -390,12 +409,7 @@ static int rewrite(struct work *w, const uint8_t *top, size_t len)
         make_id(w);
         p.id = w->id;
     }
-    s->head_cap = submission_clean_max(&w->h);
-    s->head = secmem_map(s->head_cap);
-    if (!s->head)
-        return ERR_MEMORY;
-    s->head_len = submission_clean(&w->h, &p, s->head);
-    return transaction_behead(&s->t, slice_of(s->head, s->head_len), w->h.len);
+    return write_header(w, &p);
 }
 
 static int rewrite_header(struct submission *s)

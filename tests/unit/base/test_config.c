@@ -54,6 +54,7 @@ static void test_written_reads_back(void **state)
     strcpy(c.store_key_file, "/etc/a key#1");
     strcpy(c.policy_default, "hidden");
     c.publish_default = false;
+    c.autocrypt_default = false;
     c.port_base = 20000;
     c.imaps = false;
     c.debug_names = true;

@@ -1,0 +1,15 @@
+/* The sender's certificate in what is sent (server/mail/autocrypt.h), for accounts that want it: whoever gets it can
+ * encrypt the answer. */
+#ifndef INGEST_SUBMISSION_AUTOCRYPT_H
+#define INGEST_SUBMISSION_AUTOCRYPT_H
+
+#include "server/ingest/submission/clean.h"
+#include "store/view.h"
+
+/* The field, malloc'd, or NULL: the account does not want it, the client has its own, From is not one address, or no
+ * approved certificate is of that address and short enough. ERR_MEMORY, or the view's errors: nobody can say. No
+ * snapshot may be open. */
+int submission_autocrypt(struct view *v, uint64_t account, const struct clean_header *h, uint64_t now, uint8_t **ret,
+                         size_t *ret_len);
+
+#endif
