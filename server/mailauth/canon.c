@@ -80,9 +80,19 @@ static void text(struct canon_body *b, const uint8_t *s, size_t len, canon_sink 
     b->space = false;
 }
 
-static bool ends_run(const struct canon_body *b, uint8_t c)
+/* How many octets from s on come out as they are: relaxed, also single spaces with something behind them. */
+static size_t run_len(const struct canon_body *b, const uint8_t *s, size_t len)
 {
-    return c == '\r' || (b->form == CANON_RELAXED && token_is_blank(c));
+    const bool relaxed = b->form == CANON_RELAXED;
+    size_t i = 0;
+
+    for (; i < len && s[i] != '\r'; i++) {
+        if (!relaxed || !token_is_blank(s[i]))
+            continue;
+        if (s[i] != ' ' || (i == 0 && b->space) || i + 1 == len || token_is_blank(s[i + 1]) || s[i + 1] == '\r')
+            break;
+    }
+    return i;
 }
 
 void canon_body_feed(struct canon_body *b, const uint8_t *s, size_t len, canon_sink *sink, void *arg)
@@ -101,8 +111,7 @@ void canon_body_feed(struct canon_body *b, const uint8_t *s, size_t len, canon_s
             }
             text(b, (const uint8_t *)"\r", 1, sink, arg);
         }
-        while (i < len && !ends_run(b, s[i]))
-            i++;
+        i += run_len(b, s + i, len - i);
         if (i > from)
             text(b, s + from, i - from, sink, arg);
         if (i == len)
