@@ -52,7 +52,8 @@ bool records_name_valid(const char *name);
 /* The next question that is wanted and was not taken, or NULL. It lives as long as r. */
 const struct records_question *records_take(struct records *r);
 /* The answer to one that was taken, which is copied. One that does not fit becomes ERR_LIMIT, one whose values have not
- * the form of their type ERR_FORMAT. */
+ * the form of their type ERR_FORMAT. A name that cannot be asked for has an error for an answer: nobody knows whether
+ * it exists, and SPF would fail mail by what is not known. */
 void records_put(struct records *r, const struct records_question *q, const struct records_answer *a);
 size_t records_open(const struct records *r); /* questions that are wanted and have no answer */
 /* Time is up: what has no answer has ERR_TIMEOUT, and so has whatever is asked from now on. */
