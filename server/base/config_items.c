@@ -181,7 +181,7 @@ const struct config_item config_items[] = {
         "Seconds that the body of a request may take to come, or an answer to be taken, and one more for each 2,000 "
         "octets."),
     U32(web_idle_timeout, LIVE, 60, 1, 86400, "Seconds from an answer until the next request's header is whole."),
-    U32(web_lookups_peer, PEER, 200, 1, 100000,
+    U32(web_lookups_peer, PEER, 200, 1, 10000000,
         "Look-ups of published certificates (WKD, HKP, VKS) that one peer may make at once; one more is told to try "
         "later."),
     U32(web_lookups_minute, PEER, 60, 1, 60000, "So many more each minute. A /24 or /48 may make eight times both."),
