@@ -26,10 +26,9 @@ struct web_exchange {
     bool asleep;      /* the library was told to wait */
     unsigned status;  /* refused; 0: the row's handler answers */
     uint64_t wait_ms; /* of 429: until there will be another */
-    struct http_intent intent;
     struct http_match match;
     struct http_request request;
-    struct http_field fields[HTTP_FIELDS_MAX];
+    void *head; /* what request points at, as long as it is */
     struct buf body;
     struct MHD_Response *answer; /* NULL at AT_ANSWER: there is none, and the connection ends */
     bool lent;                   /* the answer is its maker's */
@@ -164,6 +163,13 @@ static bool read_alike(struct MHD_Connection *mhd, const struct http_head *h)
     return !a.differ && a.n == h->nfields;
 }
 
+/* Of the head that is being read: one is at a time. What lasts is copied, since requests wait in thousands. */
+static struct {
+    struct http_field fields[HTTP_FIELDS_MAX];
+    size_t nfields;
+    struct http_intent intent;
+} reading;
+
 static unsigned read_head(struct web_exchange *x, const char *method)
 {
     const union MHD_ConnectionInfo *info =
@@ -179,36 +185,54 @@ static unsigned read_head(struct web_exchange *x, const char *method)
     block.target_at = (size_t)(x->target_at - method);
     if (block.target_at + block.target_len >= block.len)
         return 400;
-    status = head_read(&block, x->fields, &head);
+    status = head_read(&block, reading.fields, &head);
     if (!status && !read_alike(x->conn->mhd, &head))
         status = 400;
     if (status)
         return status;
     head.target = slice_of(x->target, x->target_len);
-    x->request.fields = x->fields;
-    x->request.nfields = head.nfields;
-    return http_head_read(&head, &x->intent);
+    reading.nfields = head.nfields;
+    return http_head_read(&head, &reading.intent);
 }
 
-static void fill_request(struct web_exchange *x)
+static const char *put(char **at, const char *text)
 {
-    const struct http_intent *in = &x->intent;
+    const char *begin = *at;
 
+    *at = stpcpy(*at, text) + 1;
+    return begin;
+}
+
+static int fill_request(struct web_exchange *x)
+{
+    const struct http_intent *in = &reading.intent;
+    const size_t fields = reading.nfields * sizeof(*reading.fields);
+    char *at = malloc(fields + strlen(in->host) + strlen(in->path.text) + strlen(in->type) + 3);
+
+    if (!at)
+        return ERR_MEMORY;
+    x->head = at;
+    x->request.fields = memcpy(at, reading.fields, fields);
+    x->request.nfields = reading.nfields;
+    at += fields;
     x->request.method = in->method;
     x->request.tls = x->conn->httpd->tls;
     x->request.peer = &x->conn->peer;
-    x->request.host = in->host;
-    x->request.path = in->path.text;
-    memcpy(x->request.params, x->match.params, sizeof(x->request.params));
+    x->request.host = put(&at, in->host);
+    x->request.path = put(&at, in->path.text);
+    x->request.type = in->type[0] ? put(&at, in->type) : NULL;
+    for (size_t i = 0; i < HTTP_PARAMS_MAX && x->match.params[i].data; i++)
+        x->request.params[i] =
+            slice_of(x->request.path + ((const char *)x->match.params[i].data - in->path.text), x->match.params[i].len);
     x->request.query = in->query;
     x->request.target = in->target;
-    x->request.type = in->type[0] ? in->type : NULL;
+    return OK;
 }
 
 static unsigned find_row(struct web_exchange *x)
 {
     const struct web *web = x->conn->web;
-    const struct http_intent *in = &x->intent;
+    const struct http_intent *in = &reading.intent;
 
     if (in->path.len == 0) {
         x->match.allowed = HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_OPTIONS;
@@ -231,7 +255,7 @@ static enum MHD_Result take_head(struct web_exchange *x, const char *method)
 {
     struct web_conn *c = x->conn;
     unsigned status = read_head(x, method);
-    uint64_t body = x->intent.body;
+    uint64_t body = reading.intent.body;
 
     c->web->counts[COUNT_WEB_REQUESTS]++;
     if (status) {
@@ -242,7 +266,8 @@ static enum MHD_Result take_head(struct web_exchange *x, const char *method)
     x->status = find_row(x);
     if (!x->status && x->match.row->flags & HTTP_LOOKUP)
         x->status = count_lookup(x);
-    fill_request(x);
+    if (fill_request(x) != OK)
+        return refuse(x, 503);
     if (body > 0 && x->status)
         return refuse(x, x->status == 204 ? 413 : x->status);
     if (body > (x->match.row ? x->match.row->body_max : 0))
@@ -376,6 +401,7 @@ void exchange_over(void *arg, struct MHD_Connection *mhd, void **context, enum M
     }
     drop_body(x);
     c->x = NULL;
+    free(x->head);
     free(x);
     if (c->web->stopping)
         web_conn_end(c);
