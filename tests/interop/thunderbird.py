@@ -73,7 +73,9 @@ class Marionette:
 PRELUDE = """
 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
 const main = Services.wm.getMostRecentWindow("mail:3pane");
-const sleep = ms => new Promise(r => main.setTimeout(r, ms));
+// A window's own timers stand still while it has a modal one.
+const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
+const sleep = ms => new Promise(r => setTimeout(r, ms));
 async function until(what, test, seconds = 60) {
     const end = Date.now() + seconds * 1000;
     for (;;) {
@@ -121,9 +123,12 @@ class Thunderbird:
     """accounts: addresses with their app passwords; instance: the server they are on (harness.Instance), whose keyring
     has
     their secret keys; senders: armoured certificates that the reader has verified; authorities: PEM,
-    trusted for S/MIME. Mail is sent by port 465, and by 587 by whom starttls names; copies go to Sent."""
+    trusted for S/MIME. Mail is sent by port 465, and by 587 by whom starttls names; copies go to Sent. prefs: more of
+    them, or other ones."""
 
-    def __init__(self, instance, accounts, senders=(), authorities=(), size=(1180, 760), timeout=120, starttls=()):
+    def __init__(self, instance, accounts, senders=(), authorities=(), size=(1180, 760), timeout=120, starttls=(),
+                 prefs=None):
+        self.more = prefs or {}
         self.instance, self.accounts, self.timeout, self.size = instance, accounts, timeout, size
         self.senders, self.authorities, self.starttls = list(senders), list(authorities), starttls
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="letterlock-thunderbird-"))
@@ -212,7 +217,7 @@ class Thunderbird:
             "mail.accountmanager.accounts": ",".join(f"account{n}" for n in range(1, len(self.accounts) + 1)),
             "mail.accountmanager.defaultaccount": "account1",
             "mail.smtpservers": ",".join(f"smtp{n}" for n in range(1, len(self.accounts) + 1)),
-            "mail.smtp.defaultserver": "smtp1",
+            "mail.smtp.defaultserver": "smtp1", **self.more,
         })
         return "".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in prefs.items())
 
@@ -296,6 +301,13 @@ class Thunderbird:
         text = [[base64.b64encode(x[:80000]).decode() for x in pair] for pair in pairs]
         return [x for k in range(0, len(text), 200) for x in self.run(PROTECTED, text[k:k + 200])]
 
+    def discover(self, email, fingerprint="", authority=None, pause=0):
+        """Looks for somebody's key online, by the address or by the fingerprint, and takes it, as one who has not
+        compared it: what was asked then, and what is known afterwards. None: nothing was found. authority: PEM, trusted
+        for web servers. pause: ms for which the question stands."""
+        return self.run(DISCOVER, {"email": email, "fingerprint": fingerprint, "pause": pause,
+                                   "authority": authority and body(authority)})
+
     def arrange(self, height):
         self.run(ARRANGE, {"height": height})
 
@@ -350,6 +362,40 @@ for (const user of Object.keys(A.accounts)) {
     await until("the mailboxes of " + user, () => inbox(user));
 }
 return Services.appinfo.version;
+"""
+
+# The question is modal: what answers it has to be waiting before.
+DISCOVER = """
+const { KeyLookupHelper } = ChromeUtils.importESModule("chrome://openpgp/content/modules/keyLookupHelper.sys.mjs");
+const { EnigmailKeyRing } = ChromeUtils.importESModule("chrome://openpgp/content/modules/keyRing.sys.mjs");
+const { PgpSqliteDb2 } = ChromeUtils.importESModule("chrome://openpgp/content/modules/sqliteDb.sys.mjs");
+if (A.authority)
+    Cc["@mozilla.org/security/x509certdb;1"].getService(Ci.nsIX509CertDB).addCertFromBase64(A.authority, "C,,");
+const open = name => [...Services.wm.getEnumerator(null)].filter(w => w.location.href.includes(name));
+const said = e => e?.value || e?.textContent;
+let over = false, asked = null;
+const answering = (async () => {
+    const d = await until("the question", () => {
+        const d = open("confirmPubkeyImport")[0]?.document;
+        return over || (said(d?.querySelector(".openpgp-key-fpr label")) && d);
+    }, 100);
+    if (over) return;
+    asked = { fingerprint: said(d.querySelector(".openpgp-key-fpr label")),
+              names: [...d.querySelectorAll(".openpgp-key-name")].map(said) };
+    await sleep(A.pause);
+    d.getElementById("acceptanceRadio").selectedItem = d.getElementById("acceptUnverified");
+    d.querySelector("dialog").acceptDialog();
+    await until("its end", () => { open("eyImportInfo").forEach(w => w.close()); return over; });
+})();
+const imported = A.fingerprint
+    ? await KeyLookupHelper.downloadDirectlyByFingerprint("interactive-import", main, A.fingerprint, false)
+    : await KeyLookupHelper.lookupAndImportByEmail("interactive-import", main, A.email, false);
+over = true;
+await answering;
+const keys = [];
+for (const k of EnigmailKeyRing.getKeysByEmail(A.email) ?? [])
+    keys.push({ fingerprint: k.fpr, acceptance: (await PgpSqliteDb2.getFingerprintAcceptance(null, k.fpr)) });
+return asked && { ...asked, imported, keys };
 """
 
 # New mail of an INBOX, until there are so many.
