@@ -51,7 +51,7 @@ void check_published_chunk(struct check *c, struct slice key, struct slice value
     (void)unpack_raw(&u, RECORD_HASH_SIZE);
     uint32_t n = unpack_u32(&u);
     check_found_there(c, schema_get_published(c->t, c->k, key.data + 1, &entry), &there);
-    if (!c->err && (!there || (uint64_t)n * PUBLISHED_CHUNK >= entry.len))
+    if (!c->err && (!there || PUBLISHED_FRONT + (uint64_t)n * PUBLISHED_CHUNK >= entry.len))
         check_fault(c, "it is of no certificate");
 }
 

@@ -10,7 +10,7 @@
 
 enum { VERSION = 1 };
 enum {
-    ENTRY_PLAIN = 1 + 8 + 1 + 4 + ADDRESS_MAX + 4 + PUBLISHED_HASH_SIZE,
+    ENTRY_PLAIN = 1 + 8 + 1 + 4 + ADDRESS_MAX + 4 + PUBLISHED_HASH_SIZE + PUBLISHED_FRONT,
     HEAD_PLAIN = 1 + 8 + PUBLISHED_HASH_SIZE,
     CHANGE_PLAIN = 1 + 8 + 1 + 4 + ADDRESS_MAX + PUBLISHED_SALT_SIZE + 2 * PUBLISHED_HASH_SIZE
 };
@@ -205,12 +205,18 @@ int published_indexes(const struct record_keys *k, const struct published *p, in
     return err;
 }
 
-static int get_cert(struct engine_txn *t, const struct record_keys *k, const uint8_t hash[RECORD_HASH_SIZE],
+static size_t front_of(const struct published *p)
+{
+    return p->len < PUBLISHED_FRONT ? p->len : PUBLISHED_FRONT;
+}
+
+/* What is behind the front; the digest holds the pieces together. */
+static int get_rest(struct engine_txn *t, const struct record_keys *k, const uint8_t hash[RECORD_HASH_SIZE],
                     struct published *p, const uint8_t digest[PUBLISHED_HASH_SIZE])
 {
     struct schema_keybuf kb;
     uint8_t whole[PUBLISHED_HASH_SIZE];
-    for (uint32_t at = 0, n = 0; at < p->len; at += PUBLISHED_CHUNK, n++) {
+    for (uint32_t at = PUBLISHED_FRONT, n = 0; at < p->len; at += PUBLISHED_CHUNK, n++) {
         const size_t want = p->len - at < PUBLISHED_CHUNK ? p->len - at : PUBLISHED_CHUNK;
         size_t len = 0;
         int err = sealed_get(t, k, PART_KEYSERVER, key_hash_u32(&kb, 'c', hash, n), p->cert + at, want, &len);
@@ -237,12 +243,15 @@ int schema_get_published(struct engine_txn *t, const struct record_keys *k, cons
     ret->why = unpack_u8(&u);
     unpack_str(&u, ret->address, sizeof(ret->address));
     ret->len = unpack_u32(&u);
-    struct slice digest = unpack_raw(&u, PUBLISHED_HASH_SIZE);
+    struct slice digest = unpack_raw(&u, PUBLISHED_HASH_SIZE), front = unpack_raw(&u, front_of(ret));
     if (err || !unpack_done(&u) || ret->len == 0 || ret->len > sizeof(ret->cert) || ret->why < PUBLISH_KEY ||
         ret->why > PUBLISH_VERIFIED)
         return err ? err : ERR_FORMAT;
+    memcpy(ret->cert, front.data, front.len);
     published_hash(k, ret->address, own);
-    return memcmp(own, hash, sizeof(own)) == 0 ? get_cert(t, k, hash, ret, digest.data) : ERR_FORMAT;
+    if (memcmp(own, hash, sizeof(own)) != 0)
+        return ERR_FORMAT;
+    return ret->len > PUBLISHED_FRONT ? get_rest(t, k, hash, ret, digest.data) : OK;
 }
 
 int schema_put_published(struct engine_txn *t, const struct record_keys *k, const struct published *p)
@@ -260,8 +269,9 @@ int schema_put_published(struct engine_txn *t, const struct record_keys *k, cons
     pack_str(&out, p->address);
     pack_u32(&out, p->len);
     pack_raw(&out, digest, sizeof(digest));
+    pack_raw(&out, p->cert, front_of(p));
     int err = sealed_put(t, k, PART_KEYSERVER, key_hash(&kb, 'p', hash), &out);
-    for (uint32_t at = 0, n = 0; !err && at < p->len; at += PUBLISHED_CHUNK, n++) {
+    for (uint32_t at = PUBLISHED_FRONT, n = 0; !err && at < p->len; at += PUBLISHED_CHUNK, n++) {
         pack_init(&out, chunk, sizeof(chunk));
         pack_raw(&out, p->cert + at, p->len - at < PUBLISHED_CHUNK ? p->len - at : PUBLISHED_CHUNK);
         err = sealed_put(t, k, PART_KEYSERVER, key_hash_u32(&kb, 'c', hash, n), &out);
@@ -285,7 +295,7 @@ static int erase(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE], co
     int err = published_indexes(w->keys, p, del, w);
     if (!err)
         err = write_del(w, key_hash(&kb, 'p', hash));
-    for (uint32_t n = 0; !err && n * PUBLISHED_CHUNK < p->len; n++)
+    for (uint32_t n = 0; !err && PUBLISHED_FRONT + n * PUBLISHED_CHUNK < p->len; n++)
         err = write_del(w, key_hash_u32(&kb, 'c', hash, n));
     return err;
 }

@@ -66,8 +66,8 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST
  *   't' hash16               struct tls_tally (store/tls_tally.h)
  *   'H' account8             struct schema_hold (store/sending.h)
  * Keyserver partition (store/published.h):
- *   'p' hash16(address)      struct published, without its certificate
- *   'c' hash16(address) n4   octets of the certificate
+ *   'p' hash16(address)      struct published, with the front of its certificate
+ *   'c' hash16(address) n4   octets of the rest
  *   'w' hash16(domain, WKD's hash) hash16(address)  empty: the index by which WKD asks
  *   'f' hash16(fingerprint or key id) hash16(address)  empty: the index by keys
  *   'l' number8              struct published_change

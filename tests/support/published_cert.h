@@ -8,7 +8,7 @@
 #include "crypto/pgp_cert.h"
 #include "tests/support/pgp_forge.h"
 
-enum { PUBLISHED_CERT_MAX = 1024 };
+enum { PUBLISHED_CERT_MAX = 4096 };
 
 /* Of version 4, with these user ids (up to a NULL), a primary key that seed makes and a subkey that encrypts; the
  * verdict names both. */

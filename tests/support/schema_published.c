@@ -4,7 +4,7 @@ void records_write_published(struct engine_txn *t)
 {
     static struct published p = {.since = 1,
                                  .why = PUBLISH_KEY,
-                                 .len = PUBLISHED_CHUNK + 100,
+                                 .len = PUBLISHED_FRONT + PUBLISHED_CHUNK + 100,
                                  .address = "anna@example.org"};
     const struct published_change c = {.number = 1, .at = 2, .why = PUBLISH_WISH, .address = "anna@example.org"};
     const struct published_head h = {.changes = 1, .hash = {3}};

@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 
+#include "tests/support/published_cert.h"
 #include "tests/support/vault_recount.h"
 
 extern bool numbers_differ; /* the number of an account that was not made is not given out again */
@@ -20,7 +21,7 @@ struct setting {
     struct bench b;
     int parcel, cert;
     uint32_t deep;
-    uint8_t published[1024]; /* a certificate of alice's */
+    uint8_t published[PUBLISHED_CERT_MAX]; /* a certificate of alice's */
     size_t published_len;
     uint8_t token[UPLOAD_TOKEN_SIZE]; /* of a certificate that waits, for another address */
 };

@@ -334,8 +334,11 @@ static struct slice first_key(struct bench *b, char letter, struct schema_keybuf
 static void audit_finds_what_does_not_fit(void **state)
 {
     static const char letters[] = "pcwfl";
-    const struct made good = make(ANY, ALICE, NULL);
+    static char long_id[PUBLISHED_FRONT + sizeof(" <" ALICE ">")]; /* so that not all stands in the front */
     (void)state;
+    memset(long_id, 'a', PUBLISHED_FRONT);
+    memcpy(long_id + PUBLISHED_FRONT, " <" ALICE ">", sizeof(" <" ALICE ">"));
+    const struct made good = make(ANY, long_id, NULL);
     for (size_t i = 0; i <= strlen(letters) + 2; i++) {
         struct schema_keybuf kb;
         struct bench b;
