@@ -99,7 +99,7 @@ static void check_of_keyserver(char letter)
     switch (letter) {
     case 'p':
         assert_true(records_got.published.since == 1 && records_got.published.why == PUBLISH_KEY &&
-                    records_got.published.len == PUBLISHED_CHUNK + 100);
+                    records_got.published.len == PUBLISHED_FRONT + PUBLISHED_CHUNK + 100);
         break;
     case 'l': assert_int_equal(records_got.change.why, PUBLISH_WISH); break;
     case 'h': assert_int_equal(records_got.head.changes, 1); break;
