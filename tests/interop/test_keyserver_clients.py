@@ -42,7 +42,7 @@ get sq-key sq keyserver --server hkps://{domain}:443 get {fpr}
 get imported gpg --batch --no-tty --import renewed
 get send gpg --batch --no-tty --keyserver hkps://{domain}:443 --send-keys {fpr}
 get sq-send sq keyserver --server hkps://{domain}:443 send renewed
-n=0; until {binary} status --json | grep -q '"verify_mails": *2\b'; do n=$((n + 1)); [ $n -lt 600 ]; sleep 0.1; done
+n=0; until {binary} status --json | grep -q '"verify_mails": 2'; do n=$((n + 1)); [ $n -lt 600 ]; sleep 0.1; done
 get npm env NODE_EXTRA_CA_CERTS=$PWD/ca.pem node {npm}
 """
 
@@ -77,7 +77,7 @@ def answer(out):
 def found():
     """{name: (exit status, stdout, stderr)} of each command, and Ann's fingerprint."""
     with harness.Instance() as i:
-        i.init(port_base=0, https="yes", http="yes", smtp="no", submissions="no", submission="no", imap="no",
+        i.init(port_base=0, https="yes", http="yes", smtp="yes", submissions="no", submission="no", imap="no",
                imaps="no")
         place = i.place
         i.run("domain", "add", DIRECT)
