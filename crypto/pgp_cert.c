@@ -202,6 +202,23 @@ int pgp_cert_signed_at(const uint8_t *data, size_t len, uint32_t *ret)
     return OK;
 }
 
+int pgp_cert_own_signatures(const uint8_t *data, size_t len, size_t *ret)
+{
+    struct pgp_key keys[PGP_KEYS_MAX];
+    size_t n = PGP_KEYS_MAX, pos = 0, own = 0;
+    struct pgp_packet p;
+    int err = pgp_cert_keys(data, len, keys, &n);
+    if (err)
+        return err;
+    while (pgp_packet_next(data, len, &pos, &p) == OK) {
+        struct pgp_signature s;
+        own += p.tag == PGP_TAG_SIGNATURE && pgp_signature_read(p.body, p.body_len, &s) == OK &&
+               !pgp_signature_is_foreign(&s, &keys[0]);
+    }
+    *ret = own;
+    return OK;
+}
+
 int pgp_cert_prefs(const uint8_t *data, size_t len, struct pgp_prefs *ret)
 {
     struct pgp_self self;

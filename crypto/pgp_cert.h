@@ -61,6 +61,10 @@ int pgp_cert_prefs(const uint8_t *data, size_t len, struct pgp_prefs *ret);
  * told by it. For those that were judged already. Errors: pgp_cert_keys's. */
 int pgp_cert_signed_at(const uint8_t *data, size_t len, uint32_t *ret);
 
+/* Signatures in it that no other key is said to have made: so many may have to be verified, over whatever they are.
+ * Errors: pgp_cert_keys's. */
+int pgp_cert_own_signatures(const uint8_t *data, size_t len, size_t *ret);
+
 /* The judge's verdict on one certificate, as stored with it (encoded by pgp_verdict_pack below). */
 struct pgp_verdict {
     uint8_t primary_fpr[PGP_FPR_MAX];

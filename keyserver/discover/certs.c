@@ -132,6 +132,15 @@ static void take(struct discover_certs *c, enum discover_outcome o, uint8_t *cop
     replace(c, copy, len, v);
 }
 
+/* What cannot be taken apart is for others to refuse. */
+static bool is_too_much(struct discover_certs *c, const uint8_t *cert, size_t len)
+{
+    size_t n = 0;
+    if (pgp_cert_own_signatures(cert, len, &n) == OK)
+        c->signatures += n;
+    return c->signatures > DISCOVER_SIGNATURES_MAX;
+}
+
 static int read_one(struct discover_certs *c, const uint8_t *cert, size_t len)
 {
     struct pgp_judged *j = malloc(sizeof(*j));
@@ -196,7 +205,8 @@ static int read_binary(struct discover_certs *c, const uint8_t *data, size_t len
             spoil(c, DISCOVER_MALFORMED);
             return OK;
         }
-        if (++c->n > DISCOVER_CERTS_MAX) { /* one more might be the second that could be used */
+        if (++c->n > DISCOVER_CERTS_MAX ||
+            is_too_much(c, data + at, end)) { /* one more might be the second that could be used */
             c->outcome = DISCOVER_TOO_LARGE;
             return OK;
         }

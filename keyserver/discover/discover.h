@@ -62,7 +62,9 @@ enum discover_trust {
 const char *discover_trust_name(enum discover_trust t);
 
 enum {
-    DISCOVER_CERTS_MAX = 8,   /* that one answer may have: a new one beside those that were revoked */
+    DISCOVER_CERTS_MAX = 8, /* that one answer may have: a new one beside those that were revoked */
+    /* In all of them, of their own: some hundred milliseconds of a session's process with the slowest of algorithms. */
+    DISCOVER_SIGNATURES_MAX = 128,
     DISCOVER_SERVER_MAX = 255 /* "vks:HOST" or "hkp:HOST" */
 };
 

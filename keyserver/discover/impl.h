@@ -26,7 +26,7 @@ struct discover_certs {
     uint8_t *cert;                 /* malloc'd, or NULL */
     size_t len;
     struct pgp_verdict verdict;
-    size_t n; /* certificates looked at */
+    size_t n, signatures; /* certificates looked at, and what was to be verified in them */
 };
 /* One or several certificates, binary or armoured, beside those before. ERR_MEMORY. */
 int discover_certs_read(struct discover_certs *c, const uint8_t *text, size_t len);

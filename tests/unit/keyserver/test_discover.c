@@ -349,6 +349,45 @@ static void asked_as_published(void **state)
     discover_destroy(d);
 }
 
+/* A certificate with so many more signatures over its user id that do not hold, by its own word or a stranger's. */
+static enum discover_outcome with_bad_signatures(unsigned n, bool anothers)
+{
+    static struct forge f;
+    const char uid[] = "ann@example.org";
+    struct forge_key primary, enc, other;
+    struct discover *d = begin(uid, "", false);
+    struct discover_question q;
+    f.len = 0;
+    forge_key_make(&primary, 4, PGP_ED25519, MADE, 1);
+    forge_key_make(&enc, 4, PGP_X25519, MADE, 2);
+    forge_key_make(&other, 4, PGP_ED25519, MADE, 3);
+    forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
+    forge_put_uid(&f, uid);
+    for (unsigned i = 0; i < n; i++)
+        forge_put_sig(&f, (struct forge_sig){.type = 0x13, .created = MADE + 9, .flags = CERTIFIES, .bad = true},
+                      anothers ? &other : &primary, &primary, NULL, uid);
+    forge_put_sig(&f, (struct forge_sig){.type = 0x13, .created = MADE, .flags = CERTIFIES}, &primary, &primary, NULL,
+                  uid);
+    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forge_put_sig(&f, (struct forge_sig){.type = 0x18, .created = MADE, .flags = ENCRYPTS}, &primary, &primary, &enc,
+                  NULL);
+    assert_true(discover_next(d, &q) && discover_next(d, &q));
+    const struct fetch_answer a = {.status = 200, .type = "", .body = slice_of(f.data, f.len)};
+    assert_int_equal(discover_page(d, DISCOVER_WKD_ADVANCED, OK, &a), OK);
+    const enum discover_outcome o = discover_report(d, DISCOVER_WKD_ADVANCED).outcome;
+    discover_destroy(d);
+    return o;
+}
+
+/* What costs time is bounded before it is spent; strangers' signatures cost none. */
+static void so_many_signatures(void **state)
+{
+    assert_int_equal(with_bad_signatures(DISCOVER_SIGNATURES_MAX - 2, false), DISCOVER_FOUND);
+    assert_int_equal(with_bad_signatures(DISCOVER_SIGNATURES_MAX - 1, false), DISCOVER_TOO_LARGE);
+    assert_int_equal(with_bad_signatures(300, false), DISCOVER_TOO_LARGE);
+    assert_int_equal(with_bad_signatures(300, true), DISCOVER_FOUND);
+}
+
 /* With every, the direct method is asked too, to be looked at: it counts no more than without. */
 static void looked_at(void **state)
 {
@@ -440,6 +479,7 @@ int main(void)
         cmocka_unit_test(late_and_unasked),
         cmocka_unit_test(given_up_by_halves),
         cmocka_unit_test(kept_for),
+        cmocka_unit_test(so_many_signatures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
