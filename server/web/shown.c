@@ -5,8 +5,6 @@
 
 #include "server/core/error.h"
 
-enum { CHAIN_MAX = 16 };
-
 struct pair {
     gnutls_pcert_st *chain; /* NULL: not read yet, or it cannot be */
     gnutls_privkey_t key;
@@ -50,11 +48,23 @@ static gnutls_datum_t datum_of(struct slice s)
     return (gnutls_datum_t){(unsigned char *)s.data, (unsigned)s.len};
 }
 
+/* At most so many certificates. */
+static unsigned blocks_in(struct slice pem)
+{
+    static const char begin[] = "-----BEGIN ";
+    const uint8_t *p = pem.data, *end = p + pem.len;
+    unsigned n = 0;
+
+    for (; (p = memmem(p, (size_t)(end - p), begin, sizeof(begin) - 1)); p += sizeof(begin) - 1)
+        n++;
+    return n;
+}
+
 static int pair_read(struct cert_pair pem, struct pair *ret)
 {
     const gnutls_datum_t chain = datum_of(pem.chain), key = datum_of(pem.key);
-    struct pair p = {.chain = calloc(CHAIN_MAX, sizeof(*p.chain))};
-    unsigned n = CHAIN_MAX;
+    unsigned n = blocks_in(pem.chain);
+    struct pair p = {.chain = calloc(n + 1, sizeof(*p.chain))};
     int rc;
 
     if (!p.chain || gnutls_privkey_init(&p.key) != 0) {
@@ -68,7 +78,7 @@ static int pair_read(struct cert_pair pem, struct pair *ret)
     }
     if (rc < 0) {
         pair_free(&p);
-        return rc == GNUTLS_E_SHORT_MEMORY_BUFFER ? ERR_LIMIT : ERR_FORMAT;
+        return rc == GNUTLS_E_MEMORY_ERROR ? ERR_MEMORY : ERR_FORMAT;
     }
     *ret = p;
     return OK;
@@ -94,6 +104,11 @@ int shown_create(struct certs *certs, struct shown **ret)
     certs_ref(certs);
     *ret = s;
     return OK;
+}
+
+bool shown_is_of(const struct shown *s, const struct certs *certs)
+{
+    return s && s->certs == certs;
 }
 
 struct shown *shown_ref(struct shown *s)

@@ -9,7 +9,8 @@
 
 struct shown;
 
-int shown_create(struct certs *certs, struct shown **ret); /* keeps a reference. ERR_FORMAT, ERR_LIMIT, ERR_MEMORY */
+int shown_create(struct certs *certs, struct shown **ret);          /* keeps a reference. ERR_FORMAT, ERR_MEMORY */
+bool shown_is_of(const struct shown *s, const struct certs *certs); /* NULL is allowed */
 struct shown *shown_ref(struct shown *s);
 void shown_unref(struct shown *s); /* NULL is allowed */
 /* For gnutls_certificate_retrieve_function2: by the name that the client asked for. What it points at lasts as long as

@@ -11,8 +11,11 @@ static struct web role = {.ingest_fd = -1}; /* there is one a process */
 static void use_certs(struct web *web, struct certs *certs)
 {
     struct shown *fresh;
-    int err = shown_create(certs, &fresh);
+    int err;
 
+    if (shown_is_of(web->shown, certs)) /* a reload that changed none of them */
+        return;
+    err = shown_create(certs, &fresh);
     if (err != OK) {
         log_event(web_certificate, err); /* the former ones go on being shown */
         return;

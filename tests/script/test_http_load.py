@@ -8,13 +8,21 @@ import threading
 import time
 
 import pytest
-from test_http import AFTER, HOST, NAME, WAIT, connect, get, harness, make, memory, read_all, shown
+from test_http import AFTER, HOST, NAME, WAIT, connect, get, harness, make, memory, openssl, read_all, shown
 
 
 @pytest.fixture(scope="module")
 def site():
     with harness.Instance(web=True).init(web_instances=1, web_sessions=48, web_sessions_peer=8) as i:
         yield i.serve()
+
+
+def other(i, n):
+    """A certificate, PEM, that has nothing to do with anything."""
+    made = openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 30,
+                   "-subj", f"/CN={n}", "-keyout", "/dev/null", "-out", i.dir / "other.pem")
+    assert made.returncode == 0, made.stderr
+    return (i.dir / "other.pem").read_text()
 
 
 def test_ten_thousand_at_once(site):
@@ -75,6 +83,25 @@ def test_a_reload_in_the_middle_of_answers(site):
             said += read_all(s)
             sender.join()
         assert said.count(b"HTTP/1.1 200 " if tls else b"HTTP/1.1 308 ") == n + 1
+
+
+def test_a_long_chain_is_shown(site):
+    """As the other ports show it, by the default and by name."""
+    others = "".join(other(site, n) for n in range(20))
+    for name, host in ("", NAME), ("long.example.", "long.example"):
+        first = make(site, name, host)
+        chain = site.dir / "tls" / f"{name}chain.pem"
+        own = chain.read_text()
+        chain.write_text(own + others)
+        site.run("reload")
+        end = time.monotonic() + WAIT
+        while shown(site, host) != first and time.monotonic() < end:
+            pass
+        assert shown(site, host) == first
+        said = openssl("s_client", "-connect", f"127.0.0.1:{site.port('https')}", "-servername", host, "-showcerts")
+        assert said.stdout.count("BEGIN CERTIFICATE") == 21
+        chain.write_text(own)
+    assert "web-certificate" not in site.log()
 
 
 def test_another_process_takes_its_place(site):
