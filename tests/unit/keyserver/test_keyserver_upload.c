@@ -220,6 +220,34 @@ static void what_is_refused(void **state)
     b.too_many = false;
 }
 
+/* A good certificate, beside more than anybody means: it is not even parsed. */
+static void json_is_small(void **state)
+{
+    json_t *deep = json_pack("[[[]]]"), *wide = json_array();
+    (void)state;
+    use_cert(125, (const char *const[]){"x@example.org <x@example.org>", NULL});
+    for (int i = 0; i < 200; i++)
+        json_array_append_new(wide, json_integer(i));
+    assert_int_equal(post_json("/vks/v1/upload", json_pack("{s:s#,s:[]}", "keytext", armour, armour_len, "a")), 200);
+    assert_int_equal(post_json("/vks/v1/upload", json_pack("{s:s#,s:o}", "keytext", armour, armour_len, "a", deep)),
+                     400);
+    assert_int_equal(post_json("/vks/v1/upload", json_pack("{s:s#,s:o}", "keytext", armour, armour_len, "a", wide)),
+                     400);
+}
+
+/* As SKS gave certificates out, and behind an editor's or a mail program's words. */
+static void armour_as_it_comes(void **state)
+{
+    static char text[8192];
+    static const char begin[] = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n";
+    (void)state;
+    use_cert(126, (const char *const[]){"<x@example.org>", NULL});
+    int n = snprintf(text, sizeof(text),
+                     "Here it is:\n\n%sVersion: SKS 1.1.5\nComment: Hostname: pgp.mit.edu\n%.*s\n-- \nX", begin,
+                     (int)(armour_len - strlen(begin)), armour + strlen(begin));
+    assert_int_equal(post_json("/vks/v1/upload", json_pack("{s:s#}", "keytext", text, (size_t)n)), 200);
+}
+
 /* ---- poison ---- */
 
 static clock_t began;
@@ -381,6 +409,8 @@ int main(void)
         cmocka_unit_test(answers_are_alike),
         cmocka_unit_test(few_addresses_a_request),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(json_is_small),
+        cmocka_unit_test(armour_as_it_comes),
         cmocka_unit_test(foreign_signatures),
         cmocka_unit_test(too_many_own_signatures),
         cmocka_unit_test(thousands_of_user_ids),
