@@ -303,9 +303,9 @@ def has_address(data):
 BY_CONSTRUCTION = {"length", "several-from"}
 
 
-# RFC 5322 section 3.6 has them once.
+# RFC 5322 has them once.
 ONCE = (b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Bcc", b"Subject", b"Date", b"Message-ID", b"In-Reply-To",
-        b"References")
+        b"References", b"Return-Path")
 
 
 def explain(verifier, case, mine, theirs):
@@ -320,8 +320,13 @@ def explain(verifier, case, mine, theirs):
         return "?" + "+".join(sorted(reasons))
     if verifier == "opendkim" and theirs < passed and not has_address(data):
         return "no-author"  # it takes it for no mail at all
-    if verifier == "rspamd" and theirs < passed and any(count(data, name) > 1 for name in ONCE):
-        return "several-fields"  # of a kind that there is once: it fails them although all are signed
+    if verifier == "rspamd" and theirs < passed:
+        if any(count(data, name) > 1 for name in ONCE):
+            return "several-fields"  # of a kind that there is once: it fails them although all are signed
+        if re.search(rb"^[^A-Za-z \t]", data[:header_end(data)], re.M):
+            return "odd-name"  # ">Received:", "1:"
+        if re.search(rb"[\f\v]", data):
+            return "form-feed"  # which it takes for a blank
     return "?"
 
 

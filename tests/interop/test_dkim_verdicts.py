@@ -44,7 +44,7 @@ def test_what_is_signed_passes_and_what_is_changed_does_not(compared):
         if case.change in KEEPS and not in_part:
             assert passed == ({"rsa", "ed"} if case.signer == "ours" else {"peer"}), (case, reasons)
             counted[case.signer] += 1
-        if case.change in BREAKS:
+        if case.change in BREAKS and case.path.read_bytes() != case.path.with_suffix(".none").read_bytes():
             assert passed == set(), case
     assert min(counted.values()) > 10, counted
 
