@@ -16,6 +16,8 @@ import subprocess
 import tempfile
 import time
 
+import copies
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("LETTERLOCK_BINARY", str(ROOT / "build" / "letterlock"))
 DOMAIN = "letterlock.test"
@@ -191,9 +193,10 @@ def armor_of(rendered):
 class Instance:
     """letterlock in a folder of its own."""
 
-    def __init__(self, place=None, binary=BINARY, base=None, domain=DOMAIN, web=False):
+    def __init__(self, place=None, binary=BINARY, base=None, domain=DOMAIN, web=False, anew=False):
         self.domain = domain
         self.web = web  # whether it serves HTTP
+        # anew: with keys that no other instance of this run has.
         self.place = pathlib.Path(place or place_in_memory())
         self.place.mkdir(exist_ok=True)
         self.place.chmod(0o711)
@@ -206,12 +209,14 @@ class Instance:
         self.turn_ms = 0  # as configured otherwise
         self.keyring = Keyring(tempfile.mkdtemp(prefix="letterlock-gpg-", dir="/dev/shm"))
         self.env = dict(os.environ, LETTERLOCK_DIR=str(self.dir))
+        self.copies = copies.Copies(self, not place and not anew and os.geteuid() == 0)
         _live.add(self)
 
     # The command line
 
     def run(self, *args, check=True, data=None, timeout=120):
         command = [self.binary, *map(str, args)]
+        self.copies.over()
         p = subprocess.run(command, env=self.env, input=data, capture_output=True, timeout=timeout)
         no_report(p.stderr)
         if check and p.returncode:
@@ -224,7 +229,8 @@ class Instance:
         # A command without a server, and a server that begins, write nothing before reader_turn_ms is over: it is short
         # until the server has its own.
         self.turn_ms = settings.get("reader_turn_ms", 200)
-        self.run("init", "--domain", self.domain, "--loopback", self.base, "--store-key-file", self.place / "storekey")
+        self.copies.step("init", lambda: self.run("init", "--domain", self.domain, "--loopback", self.base,
+                                                "--store-key-file", self.place / "storekey"))
         # No account's limits: tests send as nobody does. A build to compare with may not know them yet.
         known = (self.dir / "letterlock.conf").read_text()
         limits = [n for n in ("send_messages_day", "send_recipients_day", "send_new_recipients_day",
@@ -243,15 +249,23 @@ class Instance:
         for name, value in settings.items():
             text, found = re.subn(rf"^#?\s*{name}\s*=.*\n", lambda _: f"{name} = {value}\n", text, flags=re.M)
             text += "" if found else f"\n{name} = {value}\n"
+        alike = self.copies.untouched()
         path.write_text(text)
+        if alike:
+            self.copies.look()
 
     def add_account(self, name, algo="future-default", **options):
         address = name if "@" in name else f"{name}@{self.domain}"
+        self.copies.step([address, algo, sorted(options.items())],
+                       lambda: self.really_add_account(address, algo, options))
+        return address
+
+    def really_add_account(self, address, algo, options):
         cert = self.place / f"{address}.cert.asc"
         cert.write_bytes(self.keyring.generate(address, algo))
         args = [x for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)]
         self.run("account", "add", address, "--key", cert, *args)
-        return self.app_password(address)
+        self.app_password(address)
 
     def app_password(self, address):
         """So that the account can log in. Returns the address."""
@@ -276,6 +290,7 @@ class Instance:
     def serve(self, wait=60, wrapper=(), **options):
         if self.turn_ms > 100:
             self.configure(reader_turn_ms=self.turn_ms)
+        self.copies.over()
         log = open(self.place / "log", "ab")
         start = (self.place / "log").stat().st_size
         self.process = subprocess.Popen([*wrapper, self.binary, "serve"], env=self.env, stdout=log, stderr=log,

@@ -196,7 +196,7 @@ def test_trouble_that_names_nobody_is_told_beside(day):
 
 
 def test_another_store_s_key_finds_nothing(day):
-    with harness.Instance() as other:
+    with harness.Instance(anew=True) as other:
         other.init()
         for address in (ALICE, SHOP, "@example.net", "<>"):
             assert ids(trace(other, address, data=day.log().encode(), code=1)) == []
