@@ -26,7 +26,7 @@ def i():
     """With mail by SMTP and by APPEND, mailboxes, keywords, subscriptions and what was expunged; stopped."""
     with harness.Instance() as i:
         i.init()
-        i.add_account("alice")
+        i.add_account("alice", algo="rsa")  # so long that what is published of it does not fit into its entry
         i.run("alias", "add", f"ann@{harness.DOMAIN}", ALICE)
         i.serve()
         for n in range(4):

@@ -149,7 +149,7 @@ static void test_what_is_no_question(void **state)
     assert_int_equal(ask(FETCH_DOCTOR, url + 1, "", 0, NULL), OK);
     (void)heard(FETCH_DOCTOR, url + 1, "", 0);
     assert_int_equal(ask((enum fetch_kind)0, "x", "", 0, NULL), ERR_FORMAT);
-    assert_int_equal(ask((enum fetch_kind)4, "x", "", 0, NULL), ERR_FORMAT);
+    assert_int_equal(ask((enum fetch_kind)(FETCH_KEY + 1), "x", "", 0, NULL), ERR_FORMAT);
     assert_int_equal(ask(FETCH_DOCTOR, "", "", 0, NULL), ERR_FORMAT);
     assert_int_equal(ask(FETCH_DOCTOR, "a b", "", 0, NULL), ERR_FORMAT);
     assert_int_equal(ask(FETCH_DOCTOR, "a\r\nb", "", 0, NULL), ERR_FORMAT);
