@@ -26,7 +26,7 @@ int command_client_config(struct cli *c)
     struct instance i;
     char normal[ADDRESS_MAX], text[AUTOCONFIG_CAP];
     size_t at, plus;
-    enum autoconfig_form form;
+    enum autoconfig_form form = AUTOCONFIG_TEXT;
     int rc = find_form(c, &form);
     if (rc)
         return rc;

@@ -55,7 +55,7 @@ static unsigned refuse_codings(const char *codings)
 /* RFC 9112 section 6.3. */
 static unsigned read_framing(const struct http_head *h, uint64_t *ret)
 {
-    const char *coding, *length = "0";
+    const char *coding = "", *length = "0";
     size_t codings = field_find(h, "Transfer-Encoding", &coding), lengths = field_find(h, "Content-Length", &length);
     uint64_t n = 0;
     size_t digits = strspn(length, "0123456789");

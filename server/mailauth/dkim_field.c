@@ -153,7 +153,7 @@ static enum dkim_reason read_domain(struct slice value, struct dkim_field *f)
  * A-labels. */
 static enum dkim_reason read_selector(struct slice value, struct dkim_field *f)
 {
-    char plain[DOMAIN_CAP];
+    char plain[DOMAIN_CAP] = "";
     bool ascii = true, low = false;
 
     if (value.len >= sizeof(plain))
