@@ -132,6 +132,9 @@ class Keyring:
     def generate(self, address, algo="future-default"):
         if algo == "rsa":
             self.generate_rsa(address)
+        elif algo == "rsa4096":  # so long that what is published of it does not fit into its entry
+            self.unasked("--quick-gen-key", address, algo)
+            self.unasked("--quick-add-key", self.fingerprint(address), algo, "encr")
         else:
             self.unasked("--quick-gen-key", address, algo)
         return self.export(address)

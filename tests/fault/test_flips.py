@@ -34,7 +34,7 @@ def store():
     with harness.Instance() as i:
         i.init(relay_port=1)
         i.add_account("alice")
-        i.add_account("bob", algo="rsa")
+        i.add_account("bob", algo="rsa4096")
         i.run("alias", "add", f"al@{harness.DOMAIN}", ALICE)
         i.serve()
         for size in (10, 3000, 20000, 70000):

@@ -184,7 +184,7 @@ def test_equal_addresses_look_different(day):
 
 
 def test_only_the_store_s_key_finds_anybody(day):
-    with harness.Instance() as other:
+    with harness.Instance(anew=True) as other:
         other.init()
         for address in (ACCOUNTS[0], OUTSIDE[0], "@reed0.example", "<>"):
             assert traced(other, address, day.place / "log", code=1) == []

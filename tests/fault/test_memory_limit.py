@@ -82,7 +82,7 @@ def test_each_role_has_one(instance):
     instance.configure(http="yes", https="yes", web_instances=1)
     i = instance.serve()
     message, sessions = 50 * MB, 65536
-    for role, limit in (("ingest", 256 * MB + message + BUDGET * 5 // 4 + 1000 * sessions),
+    for role, limit in (("ingest", 320 * MB + message + BUDGET * 5 // 4 + 1000 * sessions),
                         ("access", 512 * MB + message + BUDGET * 5 // 4 + 20000 * sessions),
                         ("vault", 1024 * MB + message), ("gpg-judge", 512 * MB), ("gpg-seal", 512 * MB),
                         ("resolver", 256 * MB), ("relay", 1024 * MB + message), ("fetcher", 256 * MB),

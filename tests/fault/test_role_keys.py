@@ -21,22 +21,13 @@ ROLES = {name.strip("`"): {row[0].partition(":")[0] for row in ROWS[2:] if row[n
 ALICE = f"alice@{harness.DOMAIN}"
 
 
-def add_long_certificate(i):
-    """What is published of it does not fit into its entry."""
-    address, path = f"long@{harness.DOMAIN}", i.place / "long.asc"
-    i.keyring.unasked("--quick-gen-key", address, "rsa4096")
-    i.keyring.unasked("--quick-add-key", i.keyring.fingerprint(address), "rsa4096", "encr")
-    path.write_bytes(i.keyring.export(address))
-    i.run("account", "add", address, "--key", path)
-
-
 @pytest.fixture(scope="module")
 def i():
     """With mail by SMTP and by APPEND, mailboxes, keywords, subscriptions and what was expunged; stopped."""
     with harness.Instance() as i:
         i.init()
         i.add_account("alice")
-        add_long_certificate(i)
+        i.add_account("long", algo="rsa4096")
         i.run("alias", "add", f"ann@{harness.DOMAIN}", ALICE)
         i.serve()
         for n in range(4):

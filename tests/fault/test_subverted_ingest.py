@@ -24,7 +24,8 @@ import harness  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
-MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN", "VAULT_QUEUE_ADD", "VAULT_COMPLAINT"}
+MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN", "VAULT_QUEUE_ADD", "VAULT_COMPLAINT",
+       "VAULT_UPLOAD_ADD"}
 SEED = 20261201
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 pytestmark = pytest.mark.needs("root", "ss")
@@ -172,7 +173,7 @@ def outer_of(i):
     return rendered[:rendered.index(b"MIME-Version:")]
 
 
-def test_it_may_ask_for_four_things(served):
+def test_it_may_ask_for_few_things(served):
     before = state(served)
     denied = error("DENIED")
     rng = random.Random(SEED)

@@ -241,7 +241,7 @@ def test_a_zone_that_a_name_server_takes(cold, zone, tmp_path):
         p = subprocess.run(["nsd-checkzone", name, file], capture_output=True, text=True,
                            env={**os.environ, "PATH": names.PATH})
         assert p.returncode == 0 and "is ok" in p.stdout and p.stderr == "", p.stdout + p.stderr
-        assert len(records(text)) == (10 if text is zone else 11)
+        assert len(records(text)) == (9 if text is zone else 10)
 
 
 def test_what_is_in_the_zone(cold, zone, tmp_path):

@@ -13,7 +13,7 @@ from test_http import AFTER, HOST, NAME, WAIT, connect, get, harness, make, memo
 
 @pytest.fixture(scope="module")
 def site():
-    with harness.Instance(web=True).init(web_instances=1, web_sessions=48, web_sessions_peer=8) as i:
+    with harness.Instance(binary=harness.released(), web=True).init(web_instances=1, web_sessions=48, web_sessions_peer=8) as i:
         yield i.serve()
 
 
