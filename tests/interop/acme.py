@@ -74,7 +74,8 @@ def acme(i, *args, check=True, wrapper=()):
     script = 'mount --bind "$1" /etc/ssl/certs/ca-certificates.crt && shift && exec "$@"'
     p = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", i.pebble.ca, *wrapper, i.binary, "acme",
                         "run", "--server", i.pebble.url, *args],
-                       env=dict(i.env, ASAN_OPTIONS="detect_leaks=0") if wrapper else i.env, capture_output=True, text=True, timeout=300)
+                       env=dict(i.env, ASAN_OPTIONS="detect_leaks=0") if wrapper else i.env,
+                       capture_output=True, text=True, timeout=300)
     assert not check or p.returncode == 0, p.stdout + p.stderr + i.pebble.log.read_text()[-3000:]
     return p
 
