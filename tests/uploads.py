@@ -13,14 +13,15 @@ WAIT = 120
 PEERS = (f"127.{a}.{b}.1" for a, b in itertools.product(range(1, 200), range(1, 200)))
 
 
-def ask(i, path, method="GET", body=None, kind="application/json", peer=None):
+def ask(i, path, method="GET", body=None, kind="application/json", peer=None, **fields):
     """(status, {field: value}, body), from another address each time, since each has its share."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     c = http.client.HTTPSConnection("127.0.0.1", i.port("https"), timeout=WAIT, context=context,
                                     source_address=(peer or next(PEERS), 0))
     try:
-        c.request(method, path, body, {"Host": harness.DOMAIN, **({} if body is None else {"Content-Type": kind})})
+        c.request(method, path, body,
+                  {"Host": harness.DOMAIN, **({} if body is None else {"Content-Type": kind}), **fields})
         r = c.getresponse()
         return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
     finally:
