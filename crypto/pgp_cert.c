@@ -183,6 +183,13 @@ int pgp_cert_self(const uint8_t *data, size_t len, struct pgp_self *ret)
     return OK;
 }
 
+/* Reads the packet, if it is a signature of that key's own. */
+static bool is_own_signature(const struct pgp_packet *p, const struct pgp_key *key, struct pgp_signature *ret)
+{
+    return p->tag == PGP_TAG_SIGNATURE && pgp_signature_read(p->body, p->body_len, ret) == OK &&
+           !pgp_signature_is_foreign(ret, key);
+}
+
 int pgp_cert_signed_at(const uint8_t *data, size_t len, uint32_t *ret)
 {
     struct pgp_key keys[PGP_KEYS_MAX];
@@ -194,8 +201,7 @@ int pgp_cert_signed_at(const uint8_t *data, size_t len, uint32_t *ret)
         return err;
     while (pgp_packet_next(data, len, &pos, &p) == OK) {
         struct pgp_signature s;
-        if (p.tag == PGP_TAG_SIGNATURE && pgp_signature_read(p.body, p.body_len, &s) == OK && !s.unusable &&
-            !pgp_signature_is_foreign(&s, &keys[0]) && s.created > newest)
+        if (is_own_signature(&p, &keys[0], &s) && !s.unusable && s.created > newest)
             newest = s.created;
     }
     *ret = newest;
@@ -212,8 +218,7 @@ int pgp_cert_own_signatures(const uint8_t *data, size_t len, size_t *ret)
         return err;
     while (pgp_packet_next(data, len, &pos, &p) == OK) {
         struct pgp_signature s;
-        own += p.tag == PGP_TAG_SIGNATURE && pgp_signature_read(p.body, p.body_len, &s) == OK &&
-               !pgp_signature_is_foreign(&s, &keys[0]);
+        own += is_own_signature(&p, &keys[0], &s);
     }
     *ret = own;
     return OK;
