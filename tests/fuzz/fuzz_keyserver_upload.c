@@ -65,7 +65,7 @@ static void send_cert(const uint8_t *data, size_t size)
 {
     const size_t cap = 2 * size + 512;
     char *armour = malloc(cap), *token = malloc(2 * size + 8);
-    size_t len;
+    size_t len = 0;
     must(armour && token && pgp_armor_encode(data, size, "PUBLIC KEY BLOCK", false, armour, cap, &len) == OK);
     json_t *said = post_json("/vks/v1/upload", json_pack("{s:s#}", "keytext", armour, len));
     must(b.handed.n == 0);

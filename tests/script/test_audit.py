@@ -79,7 +79,7 @@ def test_it_finds_nothing_where_much_changes(instance):
             audits += 1
             p = i.run("audit", check=False)
             assert p.returncode == 0, p.stdout.decode()[-2000:] + p.stderr.decode()
-            assert p.stdout.startswith(b"a server runs: ")
+            assert b"a server runs: " in p.stdout  # before it: carol is there, and not yet in the directory
             if stop.is_set():
                 break
     finally:
