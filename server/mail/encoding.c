@@ -11,27 +11,83 @@ bool encoding_is_quoted(struct slice s)
     return s.len > 2 && s.data[0] == '=' && digit_hex(s.data[1]) >= 0 && digit_hex(s.data[2]) >= 0;
 }
 
-int encoding_decode_quoted_printable(struct slice in, uint8_t *out, size_t *ret_len)
+/* What stands at in[0], a "=": octets of it; 0: it quotes nothing. *ret_n: octets it means, at most one. */
+static size_t read_quoted(struct slice in, uint8_t *ret, size_t *ret_n)
 {
-    const uint8_t *s = in.data;
-    size_t n = 0;
-    for (size_t i = 0; i < in.len; i++) {
-        size_t left = in.len - i - 1;
-        if (s[i] != '=') {
-            out[n++] = s[i];
-        } else if (left >= 1 && s[i + 1] == '\n') { /* rule 3: soft line break */
-            i += 1;
-        } else if (left >= 2 && s[i + 1] == '\r' && s[i + 2] == '\n') {
-            i += 2;
-        } else if (encoding_is_quoted(slice_of(s + i, left + 1))) { /* rule 1 */
-            out[n++] = (uint8_t)(digit_hex(s[i + 1]) << 4 | digit_hex(s[i + 2]));
-            i += 2;
-        } else {
-            return ERR_FORMAT;
+    *ret_n = 0;
+    if (in.len >= 2 && in.data[1] == '\n') /* rule 3: soft line break */
+        return 2;
+    if (in.len >= 3 && in.data[1] == '\r' && in.data[2] == '\n')
+        return 3;
+    if (!encoding_is_quoted(in)) /* rule 1 */
+        return 0;
+    *ret = (uint8_t)(digit_hex(in.data[1]) << 4 | digit_hex(in.data[2]));
+    *ret_n = 1;
+    return 3;
+}
+
+static int quoted_printable(struct slice in, bool strict, uint8_t *out, size_t *ret_len)
+{
+    size_t n = 0, more, used;
+    for (size_t i = 0; i < in.len; i += used) {
+        used = in.data[i] == '=' ? read_quoted(slice_of(in.data + i, in.len - i), &out[n], &more) : 0;
+        if (used) {
+            n += more;
+            continue;
         }
+        if (strict && in.data[i] == '=')
+            return ERR_FORMAT;
+        out[n++] = in.data[i];
+        used = 1;
     }
     *ret_len = n;
     return OK;
+}
+
+int encoding_decode_quoted_printable(struct slice in, uint8_t *out, size_t *ret_len)
+{
+    return quoted_printable(in, true, out, ret_len);
+}
+
+size_t encoding_read_quoted_printable(struct slice in, uint8_t *out)
+{
+    size_t n = 0;
+    (void)quoted_printable(in, false, out, &n);
+    return n;
+}
+
+/* A group of base64 that has ended before its fourth digit. Returns octets written. */
+static size_t end_group(uint32_t bits, size_t digits, uint8_t *out)
+{
+    if (digits < 2)
+        return 0;
+    out[0] = (uint8_t)(bits >> (digits == 2 ? 4 : 10));
+    if (digits == 3)
+        out[1] = (uint8_t)(bits >> 2);
+    return digits - 1;
+}
+
+size_t encoding_read_base64(struct slice in, uint8_t *out)
+{
+    uint32_t bits = 0;
+    size_t n = 0, digits = 0;
+    for (size_t i = 0; i < in.len; i++) {
+        int v = digit_base64(in.data[i]);
+        if (v < 0 && in.data[i] != '=')
+            continue;
+        if (v < 0) {
+            n += end_group(bits, digits, out + n);
+            digits = 0;
+            continue;
+        }
+        bits = bits << 6 | (uint32_t)v;
+        if (++digits < 4)
+            continue;
+        for (int k = 16; k >= 0; k -= 8)
+            out[n++] = (uint8_t)(bits >> k);
+        digits = 0;
+    }
+    return n + end_group(bits, digits, out + n);
 }
 
 int encoding_decode_base64(struct slice in, uint8_t *out, size_t *ret_len)

@@ -12,6 +12,10 @@
 /* Strictly: ERR_FORMAT for what no encoder writes. out has in.len octets, and may be where in is. */
 int encoding_decode_base64(struct slice in, uint8_t *out, size_t *ret_len); /* white space is passed over */
 int encoding_decode_quoted_printable(struct slice in, uint8_t *out, size_t *ret_len);
+/* As readers of mail take them: what is no base64 is passed over, "=" too, and a "=" that quotes nothing stands for
+ * itself. Returns octets written to out, which is as above. */
+size_t encoding_read_base64(struct slice in, uint8_t *out);
+size_t encoding_read_quoted_printable(struct slice in, uint8_t *out);
 
 /* Whether an octet in hexadecimal stands at the start of s: "=E4". */
 bool encoding_is_quoted(struct slice s);

@@ -4,75 +4,58 @@
 
 #include "server/core/error.h"
 #include "server/core/secmem.h"
-#include "server/mail/encoding.h"
-#include "server/mail/header.h"
-#include "server/mail/mime.h"
+#include "server/mail/parts.h"
 #include "server/mail/token.h"
 
-enum { BOUNDARY_MAX = 200 /* RFC 2046 section 5.1.1 says 70 */ };
+enum { WORD_MAX = 32 };
 
-enum kind { KIND_OTHER, KIND_CONTAINER, KIND_REPORT, KIND_ORIGINAL };
+enum kind { KIND_OTHER, KIND_REPORT, KIND_ORIGINAL };
 
 static const struct {
     const char *type, *subtype;
     enum kind kind;
 } kinds[] = {
-    {"multipart", "report", KIND_CONTAINER},      {"message", "feedback-report", KIND_REPORT},
-    {"message", "rfc822", KIND_ORIGINAL},         {"message", "global", KIND_ORIGINAL},
-    {"message", "global-headers", KIND_ORIGINAL}, /* RFC 6533 section 6 */
-    {"message", "rfc822-headers", KIND_ORIGINAL}, /* as some write it */
+    {"message", "feedback-report", KIND_REPORT},  {"message", "rfc822", KIND_ORIGINAL},
+    {"message", "global", KIND_ORIGINAL},         {"message", "global-headers", KIND_ORIGINAL}, /* RFC 6533 section 6 */
+    {"message", "rfc822-headers", KIND_ORIGINAL},                                               /* as some write it */
     {"text", "rfc822-headers", KIND_ORIGINAL},
 };
 
 /* Section 3.1; what is not registered counts as "other" does. */
 static const char *const complaints[] = {"abuse", "fraud", "virus"};
 
-struct type {
-    enum kind kind;
-    bool feedback; /* report-type says so */
-    uint8_t boundary[BOUNDARY_MAX];
-    size_t boundary_len;
-};
-
 struct reading {
     struct header_field *fields; /* of the header at hand */
-    struct type type;            /* of the whole */
     struct arf_report report;
     unsigned parts, reports, originals;
 };
 
 /* ---- Content-Type ---- */
 
-static void read_parameter(const struct mime_parameter *p, struct type *t)
+static bool says_feedback(const struct part *p)
 {
-    uint8_t word[BOUNDARY_MAX];
+    struct mime_reader r = mime_read(p->content_type, false);
+    struct slice type, subtype;
+    struct mime_parameter m;
+    uint8_t word[WORD_MAX];
+    bool says = false;
 
-    if (mime_is(p->name, "report-type")) {
-        size_t n = mime_unquote(p->value, word, sizeof(word));
-        t->feedback = n <= sizeof(word) && mime_is(slice_of(word, n), "feedback-report");
-    } else if (mime_is(p->name, "boundary") && !t->boundary_len) {
-        size_t n = mime_unquote(p->value, t->boundary, sizeof(t->boundary));
-        t->boundary_len = n <= sizeof(t->boundary) ? n : 0;
-    }
+    if (!part_is(p, "multipart", "report") || !mime_read_type(&r, &type, &subtype))
+        return false;
+    while (mime_read_parameter(&r, &m) == MIME_PARAMETER)
+        if (mime_is(m.name, "report-type")) {
+            size_t n = mime_unquote(m.value, word, sizeof(word));
+            says = n <= sizeof(word) && mime_is(slice_of(word, n), "feedback-report");
+        }
+    return says;
 }
 
-static void read_type(const struct header_view *v, struct type *ret)
+static enum kind kind_of(const struct part *p)
 {
-    const struct header_field *f = header_find(v, "Content-Type");
-    struct slice type, subtype;
-    struct mime_parameter p;
-
-    *ret = (struct type){.kind = KIND_OTHER};
-    if (!f)
-        return;
-    struct mime_reader r = mime_read(header_field_value(v->s, f), false);
-    if (!mime_read_type(&r, &type, &subtype))
-        return;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (mime_is(type, kinds[i].type) && mime_is(subtype, kinds[i].subtype))
-            ret->kind = kinds[i].kind;
-    while (mime_read_parameter(&r, &p) == MIME_PARAMETER)
-        read_parameter(&p, ret);
+        if (part_is(p, kinds[i].type, kinds[i].subtype))
+            return kinds[i].kind;
+    return KIND_OTHER;
 }
 
 /* ---- what is in the two parts that count ---- */
@@ -135,135 +118,47 @@ static int take(struct reading *r, enum kind kind, struct slice body)
     return kind == KIND_REPORT ? take_report(r, &v) : take_original(r, &v);
 }
 
-/* ---- encodings: RFC 2046 section 5.2.1 has none for a message, and some write one ---- */
+/* ---- parts ---- */
 
-typedef int decode_fn(struct slice in, uint8_t *out, size_t *ret_len);
-
-static int find_encoding(const struct header_view *v, decode_fn **ret)
+/* RFC 2046 section 5.2.1 has no encoding for a message, and some write one. */
+static int take_decoded(struct reading *r, enum kind kind, const struct part *p)
 {
-    static const struct {
-        const char *word;
-        decode_fn *decode;
-    } rows[] = {{"7bit", NULL},
-                {"8bit", NULL},
-                {"binary", NULL},
-                {"base64", encoding_decode_base64},
-                {"quoted-printable", encoding_decode_quoted_printable}};
-    const struct header_field *f = header_find(v, "Content-Transfer-Encoding");
-    struct slice word;
-
-    *ret = NULL;
-    if (!f)
-        return OK;
-    struct mime_reader m = mime_read(header_field_value(v->s, f), false);
-    if (!mime_read_token(&m, &word))
-        return ERR_FORMAT;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (mime_is(word, rows[i].word)) {
-            *ret = rows[i].decode;
-            return OK;
-        }
-    return ERR_FORMAT;
-}
-
-static int take_decoded(struct reading *r, enum kind kind, decode_fn *decode, struct slice body)
-{
-    uint8_t *plain = secmem_map(body.len ? body.len : 1);
+    const size_t octets = p->body.len ? p->body.len : 1;
+    uint8_t *plain = secmem_map(octets);
     size_t len;
     int err;
 
     if (!plain)
         return ERR_MEMORY;
-    err = decode(body, plain, &len) == OK ? take(r, kind, slice_of(plain, len)) : ERR_FORMAT;
-    secmem_unmap(plain, body.len ? body.len : 1);
+    err = part_decode(p, true, plain, &len) == OK ? take(r, kind, slice_of(plain, len)) : ERR_FORMAT;
+    secmem_unmap(plain, octets);
     return err;
 }
 
-static int read_part(struct reading *r, struct slice part)
+static int read_part(void *arg, struct slice s)
 {
-    struct header_view v;
-    struct type type;
-    decode_fn *decode;
-    int err;
+    struct reading *r = arg;
+    struct part p;
+    enum kind kind;
 
-    if (++r->parts > ARF_PARTS_MAX || header_parse(part.data, part.len, r->fields, HEADER_FIELDS_MAX, &v) != OK)
+    if (++r->parts > ARF_PARTS_MAX || part_read(s, r->fields, &p) != OK)
         return ERR_FORMAT;
-    read_type(&v, &type);
-    if (type.kind != KIND_REPORT && type.kind != KIND_ORIGINAL)
+    kind = kind_of(&p);
+    if (kind == KIND_OTHER)
         return OK;
-    const struct slice body = slice_of(part.data + v.header_len, part.len - v.header_len);
-    err = find_encoding(&v, &decode);
-    if (err != OK)
-        return err;
-    return decode ? take_decoded(r, type.kind, decode, body) : take(r, type.kind, body);
-}
-
-/* ---- parts ---- */
-
-static size_t line_end(struct slice s, size_t at)
-{
-    const uint8_t *nl = memchr(s.data + at, '\n', s.len - at);
-
-    return nl ? (size_t)(nl - s.data) + 1 : s.len;
-}
-
-enum line { LINE_TEXT, LINE_NEXT, LINE_LAST };
-
-/* RFC 2046 section 5.1.1: white space may stand behind it. */
-static enum line look(const struct type *t, struct slice line)
-{
-    size_t at = 2 + t->boundary_len;
-    enum line found = LINE_NEXT;
-
-    if (line.len < at || line.data[0] != '-' || line.data[1] != '-' ||
-        memcmp(line.data + 2, t->boundary, t->boundary_len) != 0)
-        return LINE_TEXT;
-    if (line.len >= at + 2 && line.data[at] == '-' && line.data[at + 1] == '-') {
-        found = LINE_LAST;
-        at += 2;
-    }
-    while (at < line.len && token_is_space(line.data[at]))
-        at++;
-    return at == line.len ? found : LINE_TEXT;
-}
-
-/* What is cut off at its end is a part as well. */
-static int read_parts(struct reading *r, struct slice body)
-{
-    size_t begin = body.len, at = 0;
-    enum line line = LINE_TEXT;
-    bool inside = false;
-    int err = OK;
-
-    while (err == OK && line != LINE_LAST && at < body.len) {
-        const size_t next = line_end(body, at);
-        line = look(&r->type, slice_of(body.data + at, next - at));
-        if (line != LINE_TEXT && inside)
-            err = read_part(r, slice_of(body.data + begin, at - begin));
-        if (line != LINE_TEXT) {
-            inside = true;
-            begin = next;
-        }
-        at = next;
-    }
-    if (err == OK && inside && line != LINE_LAST)
-        err = read_part(r, slice_of(body.data + begin, body.len - begin));
-    return err;
+    return p.transfer == TRANSFER_NONE ? take(r, kind, p.body) : take_decoded(r, kind, &p);
 }
 
 static int read_all(struct reading *r, struct slice s)
 {
-    struct header_view v;
+    struct part whole;
     int err;
 
-    if (header_parse(s.data, s.len, r->fields, HEADER_FIELDS_MAX, &v) != OK)
+    if (part_read(s, r->fields, &whole) != OK || !says_feedback(&whole))
         return ERR_NOT_FOUND;
-    read_type(&v, &r->type);
-    if (r->type.kind != KIND_CONTAINER || !r->type.feedback)
-        return ERR_NOT_FOUND;
-    if (!r->type.boundary_len)
+    if (!whole.boundary_len)
         return ERR_FORMAT;
-    err = read_parts(r, slice_of(s.data + v.header_len, s.len - v.header_len));
+    err = part_each(&whole, read_part, r);
     return err == OK && r->reports == 0 ? ERR_FORMAT : err;
 }
 

@@ -77,6 +77,7 @@ GRAMMARS = {
          "server/proto/imap_search.c",  # ids of messages in hexadecimal
          "server/proto/smtp_args.c",  # xtext (RFC 3461 section 4)
          "server/mailauth/tls_report_record.c",  # octets of a URI (RFC 3986 section 2.1)
+         "server/mail/links_url.c",  # the same
          "server/http/router.c",  # of paths and queries (the same)
          "server/relay/dsn.c",  # what it said
          "server/base/relay_policy.c"},  # fingerprints
