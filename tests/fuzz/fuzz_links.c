@@ -1,4 +1,4 @@
-/* Any bytes as a mail, as text and as HTML: few links, each to a host in its one form, and a link to that is the same. */
+/* Any bytes as a mail, as text and as HTML: few links, each to a host in its one form, which a link to it has too. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
