@@ -124,11 +124,11 @@ class Thunderbird:
     has
     their secret keys; senders: armoured certificates that the reader has verified; authorities: PEM,
     trusted for S/MIME. Mail is sent by port 465, and by 587 by whom starttls names; copies go to Sent. prefs: more of
-    them, or other ones."""
+    them, or other ones. keys: whose secret keys it has, if not those of the accounts."""
 
     def __init__(self, instance, accounts, senders=(), authorities=(), size=(1180, 760), timeout=120, starttls=(),
-                 prefs=None):
-        self.more = prefs or {}
+                 prefs=None, keys=None):
+        self.more, self.keys = prefs or {}, keys or accounts
         self.instance, self.accounts, self.timeout, self.size = instance, accounts, timeout, size
         self.senders, self.authorities, self.starttls = list(senders), list(authorities), starttls
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="letterlock-thunderbird-"))
@@ -213,12 +213,14 @@ class Thunderbird:
                 f"mail.smtpserver.smtp{n}.port": self.instance.port(self.way(address)),
                 f"mail.smtpserver.smtp{n}.try_ssl": 2 if address in self.starttls else 3,
             })
-        prefs.update({
-            "mail.accountmanager.accounts": ",".join(f"account{n}" for n in range(1, len(self.accounts) + 1)),
-            "mail.accountmanager.defaultaccount": "account1",
-            "mail.smtpservers": ",".join(f"smtp{n}" for n in range(1, len(self.accounts) + 1)),
-            "mail.smtp.defaultserver": "smtp1", **self.more,
-        })
+        if self.accounts:
+            prefs.update({
+                "mail.accountmanager.accounts": ",".join(f"account{n}" for n in range(1, len(self.accounts) + 1)),
+                "mail.accountmanager.defaultaccount": "account1",
+                "mail.smtpservers": ",".join(f"smtp{n}" for n in range(1, len(self.accounts) + 1)),
+                "mail.smtp.defaultserver": "smtp1",
+            })
+        prefs.update(self.more)
         return "".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in prefs.items())
 
     def _start(self):
@@ -249,8 +251,8 @@ class Thunderbird:
             "accounts": self.accounts, "ports": [self.instance.port(p) for p in ("imaps", "submissions", "submission")],
             "certificate": body(pem),
             "secret": [self.instance.keyring.gpg("--armor", "--export-secret-keys", a).stdout.decode()
-                       for a in self.accounts],
-            "own": [self.instance.keyring.fingerprint(a) for a in self.accounts], "senders": self.senders,
+                       for a in self.keys],
+            "own": [self.instance.keyring.fingerprint(a) for a in self.keys], "senders": self.senders,
             "authorities": [body(a) for a in self.authorities], "size": self.size})
 
     def close(self):
