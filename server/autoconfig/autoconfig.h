@@ -38,7 +38,7 @@ const char *autoconfig_type(enum autoconfig_form form); /* its media type */
 void autoconfig_pacc_digest(const struct autoconfig *a, char out[AUTOCONFIG_DIGEST_CAP]);
 
 /* The EMailAddress of what Outlook posts. ERR_FORMAT: no XML, or with a document type; ERR_NOT_FOUND: none in it;
- * ERR_LIMIT: cap; ERR_MEMORY. */
+ * ERR_LIMIT: cap, or too deep; ERR_MEMORY. */
 int autoconfig_read_autodiscover(struct slice body, char *address, size_t cap);
 
 #endif

@@ -1,14 +1,12 @@
 #include "server/mailauth/dmarc_report.h"
 
-#include <expat.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "server/core/error.h"
 #include "server/core/utf8.h"
+#include "server/core/xml.h"
 #include "server/mail/address.h"
 #include "server/mail/token.h"
 #include "server/mailauth/packed.h"
@@ -22,7 +20,6 @@ struct row {
 };
 
 struct reading {
-    XML_Parser parser;
     unsigned depth;
     char path[PATH_MAX_OCTETS]; /* "/feedback/record/row" */
     size_t lens[DEPTH_MAX + 1]; /* of the path at each depth; what is too long for it is of no interest */
@@ -31,7 +28,6 @@ struct reading {
     struct row row;
     struct dmarc_report report;
     bool is_report;
-    int err; /* of what stopped it */
 };
 
 /* ---- values ---- */
@@ -168,31 +164,12 @@ static const struct {
 
 /* ---- XML ---- */
 
-static void stop(struct reading *r, int err)
-{
-    r->err = err;
-    XML_StopParser(r->parser, XML_FALSE);
-}
-
-/* Entities are declared in a document type, which no report has. */
-static void XMLCALL on_doctype(void *arg, const XML_Char *name, const XML_Char *system, const XML_Char *public,
-                               int internal)
-{
-    (void)name, (void)system, (void)public, (void)internal;
-    stop(arg, ERR_FORMAT);
-}
-
-static void XMLCALL on_start(void *arg, const XML_Char *name, const XML_Char **attributes)
+static int on_start(void *arg, const char *name)
 {
     struct reading *r = arg;
     const char *colon = strrchr(name, ':'); /* some have prefixes */
     const size_t at = r->lens[r->depth];
 
-    (void)attributes;
-    if (r->depth == DEPTH_MAX) {
-        stop(r, ERR_LIMIT);
-        return;
-    }
     name = colon ? colon + 1 : name;
     size_t n = strnlen(name, sizeof(r->path));
     if (at + 1 + n < sizeof(r->path)) {
@@ -203,49 +180,43 @@ static void XMLCALL on_start(void *arg, const XML_Char *name, const XML_Char **a
         r->lens[r->depth + 1] = sizeof(r->path) - 1;
     r->depth++;
     r->len = 0;
+    return OK;
 }
 
-static void XMLCALL on_end(void *arg, const XML_Char *name)
+static int on_end(void *arg)
 {
     struct reading *r = arg;
     const size_t len = r->lens[r->depth];
 
-    (void)name;
     for (size_t i = 0; i < sizeof(elements) / sizeof(*elements); i++)
         if (strlen(elements[i].path) == len && memcmp(elements[i].path, r->path, len) == 0)
             elements[i].take(r);
     r->depth--;
     r->len = 0;
+    return OK;
 }
 
-static void XMLCALL on_text(void *arg, const XML_Char *text, int len)
+static int on_text(void *arg, const char *text, size_t len)
 {
     struct reading *r = arg;
-    const size_t room = sizeof(r->text) - 1 - r->len, n = (size_t)len < room ? (size_t)len : room;
+    const size_t room = sizeof(r->text) - 1 - r->len, n = len < room ? len : room;
 
     memcpy(r->text + r->len, text, n);
     r->len += n;
+    return OK;
 }
 
 static int read_xml(struct slice text, struct dmarc_report *ret)
 {
-    struct reading r = {.parser = XML_ParserCreate(NULL)};
+    static const struct xml_ops ops = {on_start, on_end, on_text};
+    struct reading r = {0};
+    int err = xml_read(text, DEPTH_MAX, &ops, &r);
 
-    if (!r.parser)
-        return ERR_MEMORY;
-    XML_SetHashSalt(r.parser, randombytes_random() | 1); /* or expat looks for one in the system */
-    XML_SetUserData(r.parser, &r);
-    XML_SetStartDoctypeDeclHandler(r.parser, on_doctype);
-    XML_SetElementHandler(r.parser, on_start, on_end);
-    XML_SetCharacterDataHandler(r.parser, on_text);
-    if (XML_Parse(r.parser, (const char *)text.data, (int)text.len, 1) != XML_STATUS_OK && r.err == OK)
-        r.err = XML_GetErrorCode(r.parser) == XML_ERROR_NO_MEMORY ? ERR_MEMORY : ERR_FORMAT;
-    XML_ParserFree(r.parser);
-    if (r.err == OK && !(r.is_report && *r.report.domain))
-        r.err = ERR_FORMAT;
-    if (r.err == OK)
+    if (err == OK && !(r.is_report && *r.report.domain))
+        err = ERR_FORMAT;
+    if (err == OK)
         *ret = r.report;
-    return r.err;
+    return err;
 }
 
 int dmarc_report_read(const void *data, size_t len, struct dmarc_report *ret)

@@ -50,7 +50,7 @@ static void requests(void **state)
         {"<!DOCTYPE a [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">"
          "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;\">]>" OPEN "<EMailAddress>&c;</EMailAddress>" CLOSE,
          NULL, ERR_FORMAT},
-        {"<a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a>", NULL, ERR_FORMAT},
+        {"<a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a>", NULL, ERR_LIMIT},
     };
     char address[64];
     (void)state;
