@@ -90,6 +90,7 @@ enum http_route_flag {
     HTTP_BODY_UNUSED = 4, /* a body is read, so that who sends it hears the answer, and is not kept */
     HTTP_LOOKUP = 8,      /* a peer may make so many, and is answered 429 past them */
     HTTP_FORM = 16,       /* its page has a form, which comes back here */
+    HTTP_ANY_CASE = 32,   /* its path is the same in capitals */
 };
 
 struct http_route {

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server/core/digit.h"
 
@@ -140,8 +141,10 @@ static const char *segment_end(const char *p)
     return p + strcspn(p, "/");
 }
 
-static bool fits(const char *pattern, const char *path, struct slice params[HTTP_PARAMS_MAX])
+static bool fits(const struct http_route *row, const char *path, struct slice params[HTTP_PARAMS_MAX])
 {
+    int (*differ)(const char *, const char *, size_t) = row->flags & HTTP_ANY_CASE ? strncasecmp : strncmp;
+    const char *pattern = row->pattern;
     size_t n = 0;
 
     while (*pattern == '/' && *path == '/') {
@@ -153,7 +156,7 @@ static bool fits(const char *pattern, const char *path, struct slice params[HTTP
             if (path == have || n == HTTP_PARAMS_MAX)
                 return false;
             params[n++] = slice_of(have, (size_t)(path - have));
-        } else if (pattern - want != path - have || memcmp(want, have, (size_t)(path - have)) != 0) {
+        } else if (pattern - want != path - have || differ(want, have, (size_t)(path - have)) != 0) {
             return false;
         }
     }
@@ -175,7 +178,7 @@ unsigned http_route_find(const struct http_routes *tables, size_t ntables, enum 
             const struct http_route *row = &tables[t].rows[i];
             struct slice params[HTTP_PARAMS_MAX] = {{0}};
 
-            if (!(tls || row->flags & HTTP_CLEAR_TOO) || !fits(row->pattern, path->text, params))
+            if (!(tls || row->flags & HTTP_CLEAR_TOO) || !fits(row, path->text, params))
                 continue;
             m.allowed |= methods_of(row);
             m.flags |= row->flags;

@@ -141,20 +141,16 @@ static void give_autodiscover_place(void *arg, struct http_exchange *x, const st
 
 struct http_routes settings_routes(struct web *web)
 {
-    /* Paths have cases; of Outlook's each version has its own. */
+    /* Of Outlook's path each version has its own spelling. */
     static const struct http_route rows[] = {
         {HTTP_GET, "/mail/config-v1.1.xml", 0, 0, give_xml},
         {HTTP_GET, "/.well-known/autoconfig/mail/config-v1.1.xml", 0, 0, give_xml},
         {HTTP_GET, "/mail/mail.mobileconfig", 0, 0, give_mobileconfig},
         {HTTP_GET, "/.well-known/user-agent-configuration.json", 0, HTTP_ANY_ORIGIN, give_pacc},
-        {HTTP_GET, "/autodiscover/autodiscover.xml", 0, 0, give_autodiscover},
-        {HTTP_GET, "/Autodiscover/Autodiscover.xml", 0, 0, give_autodiscover},
-        {HTTP_GET, "/AutoDiscover/AutoDiscover.xml", 0, 0, give_autodiscover},
-        {HTTP_POST, "/autodiscover/autodiscover.xml", AUTODISCOVER_MAX, 0, take_autodiscover},
-        {HTTP_POST, "/Autodiscover/Autodiscover.xml", AUTODISCOVER_MAX, 0, take_autodiscover},
-        {HTTP_POST, "/AutoDiscover/AutoDiscover.xml", AUTODISCOVER_MAX, 0, take_autodiscover},
-        {HTTP_GET, "/autodiscover/autodiscover.json", 0, 0, give_autodiscover_place},
-        {HTTP_GET, "/autodiscover/autodiscover.json/v1.0/:address", 0, 0, give_autodiscover_place},
+        {HTTP_GET, "/autodiscover/autodiscover.xml", 0, HTTP_ANY_CASE, give_autodiscover},
+        {HTTP_POST, "/autodiscover/autodiscover.xml", AUTODISCOVER_MAX, HTTP_ANY_CASE, take_autodiscover},
+        {HTTP_GET, "/autodiscover/autodiscover.json", 0, HTTP_ANY_CASE, give_autodiscover_place},
+        {HTTP_GET, "/autodiscover/autodiscover.json/v1.0/:address", 0, HTTP_ANY_CASE, give_autodiscover_place},
     };
 
     return (struct http_routes){rows, sizeof(rows) / sizeof(*rows), web};

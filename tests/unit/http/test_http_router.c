@@ -129,6 +129,7 @@ static const struct http_route rows[] = {
     {.methods = HTTP_POST, .pattern = "/a", .body_max = 10},
     {.methods = HTTP_GET, .pattern = "/:one/b/:two", .flags = HTTP_ANY_ORIGIN},
     {.methods = HTTP_GET, .pattern = "/clear", .flags = HTTP_CLEAR_TOO},
+    {.methods = HTTP_GET, .pattern = "/any/case/:x.y", .flags = HTTP_ANY_CASE},
 };
 static const struct http_route more[] = {
     {.methods = HTTP_DELETE, .pattern = "/a"}, {.methods = HTTP_GET, .pattern = "/a"}, /* never: the first row has it */
@@ -166,6 +167,21 @@ static void rows_are_found(void **state)
     assert_int_equal(m.params[0].len, 3);
     assert_int_equal(m.params[1].len, 1);
     assert_int_equal(m.flags, HTTP_ANY_ORIGIN);
+}
+
+static void a_path_in_any_case(void **state)
+{
+    static const char *const good[] = {"/any/case/X", "/ANY/Case/X", "/aNy/cASE/X"};
+    static const char *const none[] = {"/any/cases/X", "/Anyy/case/X", "/ANY/CAS/X", "/CLEAR"};
+    struct http_match m;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        assert_int_equal(find(HTTP_GET, true, good[i], &m), 0);
+        assert_ptr_equal(m.row, &rows[5]);
+        assert_memory_equal(m.params[0].data, "X", 1);
+    }
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+        assert_int_equal(find(HTTP_GET, true, none[i], &m), 404);
 }
 
 static void what_is_not_there_is_not_found(void **state)
@@ -210,6 +226,7 @@ int main(void)
         cmocka_unit_test(the_first_of_a_name_is_a_querys_value),
         cmocka_unit_test(a_query_is_made_of_what_queries_have),
         cmocka_unit_test(rows_are_found),
+        cmocka_unit_test(a_path_in_any_case),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(other_methods_are_405_with_those_there_are),
         cmocka_unit_test(what_needs_tls_has_it),
