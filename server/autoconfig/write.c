@@ -1,11 +1,11 @@
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/autoconfig/autoconfig.h"
 #include "server/core/bug.h"
+#include "server/core/print.h"
 
 enum { IMAPS = 993, SUBMISSIONS = 465, IMAP = 143, SUBMISSION = 587, ADDRESS_XML = 6 * 320 };
 
@@ -16,22 +16,6 @@ void autoconfig_take(struct autoconfig *a, const struct config *c)
     a->submissions = c->submissions ? (uint16_t)(c->port_base + SUBMISSIONS) : 0;
     a->imap = c->imap ? (uint16_t)(c->port_base + IMAP) : 0;
     a->submission = c->submission ? (uint16_t)(c->port_base + SUBMISSION) : 0;
-}
-
-struct out {
-    char *text;
-    size_t len;
-};
-
-static void put(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct out *o, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    const int n = vsnprintf(o->text + o->len, AUTOCONFIG_CAP - o->len, format, args);
-    va_end(args);
-    bug_if(n < 0 || (size_t)n >= AUTOCONFIG_CAP - o->len);
-    o->len += (size_t)n;
 }
 
 /* The address as character data (XML section 2.4); "" for none. */
@@ -65,88 +49,94 @@ static size_t servers(const struct autoconfig *a, struct server ret[4])
     return n;
 }
 
-static void write_text(const struct autoconfig *a, struct out *o)
+static void write_text(const struct autoconfig *a, struct print *o)
 {
     struct server s[4];
     const size_t n = servers(a, s);
     for (size_t i = 0; i < n; i++)
-        put(o, "%-10s %s  port %u  %s\n", s[i].incoming ? "IMAP" : "SMTP", a->host, s[i].port,
-            s[i].starttls ? "STARTTLS" : "TLS (SSL/TLS)");
-    put(o, "user name  %s\npassword   an app password: letterlock app-password add %s --label NAME\n",
-        a->address ? a->address : "the address", a->address ? a->address : "ADDRESS");
+        print_put(o, "%-10s %s  port %u  %s\n", s[i].incoming ? "IMAP" : "SMTP", a->host, s[i].port,
+                  s[i].starttls ? "STARTTLS" : "TLS (SSL/TLS)");
+    print_put(o, "user name  %s\npassword   an app password: letterlock app-password add %s --label NAME\n",
+              a->address ? a->address : "the address", a->address ? a->address : "ADDRESS");
 }
 
 /* ---- draft-ietf-mailmaint-autoconfig ---- */
 
-static void write_xml(const struct autoconfig *a, struct out *o)
+static void write_xml(const struct autoconfig *a, struct print *o)
 {
     struct server s[4];
     const size_t n = servers(a, s);
-    put(o,
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-        "<clientConfig version=\"1.1\">\n"
-        " <emailProvider id=\"%s\">\n"
-        "  <domain>%s</domain>\n"
-        "  <displayName>%s</displayName>\n"
-        "  <displayShortName>%s</displayShortName>\n",
-        a->domain, a->domain, a->domain, a->domain);
+    print_put(o,
+              "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+              "<clientConfig version=\"1.1\">\n"
+              " <emailProvider id=\"%s\">\n"
+              "  <domain>%s</domain>\n"
+              "  <displayName>%s</displayName>\n"
+              "  <displayShortName>%s</displayShortName>\n",
+              a->domain, a->domain, a->domain, a->domain);
     for (size_t i = 0; i < n; i++) {
         const char *element = s[i].incoming ? "incomingServer" : "outgoingServer";
-        put(o,
-            "  <%s type=\"%s\">\n"
-            "   <hostname>%s</hostname>\n"
-            "   <port>%u</port>\n"
-            "   <socketType>%s</socketType>\n"
-            "   <authentication>password-cleartext</authentication>\n"
-            "   <username>%%EMAILADDRESS%%</username>\n"
-            "  </%s>\n",
-            element, s[i].incoming ? "imap" : "smtp", a->host, s[i].port, s[i].starttls ? "STARTTLS" : "SSL", element);
+        print_put(o,
+                  "  <%s type=\"%s\">\n"
+                  "   <hostname>%s</hostname>\n"
+                  "   <port>%u</port>\n"
+                  "   <socketType>%s</socketType>\n"
+                  "   <authentication>password-cleartext</authentication>\n"
+                  "   <username>%%EMAILADDRESS%%</username>\n"
+                  "  </%s>\n",
+                  element, s[i].incoming ? "imap" : "smtp", a->host, s[i].port, s[i].starttls ? "STARTTLS" : "SSL",
+                  element);
     }
-    put(o, " </emailProvider>\n</clientConfig>\n");
+    print_put(o, " </emailProvider>\n</clientConfig>\n");
 }
 
 /* ---- [MS-OXDSCLI] ---- */
 
-static void write_autodiscover(const struct autoconfig *a, struct out *o)
+static void write_autodiscover(const struct autoconfig *a, struct print *o)
 {
     struct server s[4];
     char address[ADDRESS_XML];
     const size_t n = servers(a, s);
     escape(a->address, address);
-    put(o, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
-           "<Autodiscover xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006\">\n"
-           " <Response xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a\">\n"
-           "  <Account>\n"
-           "   <AccountType>email</AccountType>\n"
-           "   <Action>settings</Action>\n");
+    print_put(o,
+              "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
+              "<Autodiscover xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006\">\n"
+              " <Response xmlns=\"http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a\">\n"
+              "  <Account>\n"
+              "   <AccountType>email</AccountType>\n"
+              "   <Action>settings</Action>\n");
     for (size_t i = 0; i < n; i++) {
-        put(o,
-            "   <Protocol>\n"
-            "    <Type>%s</Type>\n"
-            "    <Server>%s</Server>\n"
-            "    <Port>%u</Port>\n"
-            "    <DomainRequired>off</DomainRequired>\n",
-            s[i].incoming ? "IMAP" : "SMTP", a->host, s[i].port);
+        print_put(o,
+                  "   <Protocol>\n"
+                  "    <Type>%s</Type>\n"
+                  "    <Server>%s</Server>\n"
+                  "    <Port>%u</Port>\n"
+                  "    <DomainRequired>off</DomainRequired>\n",
+                  s[i].incoming ? "IMAP" : "SMTP", a->host, s[i].port);
         if (*address)
-            put(o, "    <LoginName>%s</LoginName>\n", address);
-        put(o,
-            "    <SPA>off</SPA>\n"
-            "    <SSL>on</SSL>\n"
-            "    <Encryption>%s</Encryption>\n"
-            "    <AuthRequired>on</AuthRequired>\n"
-            "   </Protocol>\n",
-            s[i].starttls ? "TLS" : "SSL");
+            print_put(o, "    <LoginName>%s</LoginName>\n", address);
+        print_put(o,
+                  "    <SPA>off</SPA>\n"
+                  "    <SSL>on</SSL>\n"
+                  "    <Encryption>%s</Encryption>\n"
+                  "    <AuthRequired>on</AuthRequired>\n"
+                  "   </Protocol>\n",
+                  s[i].starttls ? "TLS" : "SSL");
     }
-    put(o, "  </Account>\n </Response>\n</Autodiscover>\n");
+    print_put(o, "  </Account>\n </Response>\n</Autodiscover>\n");
 }
 
 /* ---- Apple's profile ---- */
 
-/* The same one again replaces the former on a device, instead of standing beside it. */
-static void put_uuid(struct out *o, const struct autoconfig *a, const char *what)
+enum { UUID_CAP = 37 };
+
+/* The same for the same address, so that a profile replaces its former self on a device, instead of standing beside it;
+ * and another for each address, or it would replace that of somebody's other account. */
+static void make_uuid(const struct autoconfig *a, const char *what, char out[UUID_CAP])
 {
     uint8_t id[16];
     crypto_generichash_state state;
+    struct print p = {out, UUID_CAP};
     const char *of = a->address ? a->address : a->domain;
     crypto_generichash_init(&state, NULL, 0, sizeof(id));
     crypto_generichash_update(&state, (const uint8_t *)what, strlen(what) + 1);
@@ -154,72 +144,77 @@ static void put_uuid(struct out *o, const struct autoconfig *a, const char *what
     crypto_generichash_final(&state, id, sizeof(id));
     id[6] = (uint8_t)((id[6] & 0x0f) | 0x80); /* version 8 (RFC 9562 section 5.8) */
     id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
-    put(o, "<key>PayloadUUID</key><string>");
     for (size_t i = 0; i < sizeof(id); i++)
-        put(o, "%s%02X", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
-    put(o, "</string>\n");
+        print_put(&p, "%s%02X", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
 }
 
-static void put_string(struct out *o, const char *key, const char *value)
+static void put_string(struct print *o, const char *key, const char *value)
 {
-    put(o, "<key>%s</key><string>%s</string>\n", key, value);
+    print_put(o, "<key>%s</key><string>%s</string>\n", key, value);
 }
 
-static void put_server(struct out *o, const char *way, const char *host, uint16_t port, const char *address)
+/* Whether a device replaces a profile or adds one goes by its identifier, not by its UUID. */
+static void put_payload(struct print *o, const struct autoconfig *a, const char *what, const char *type)
 {
-    put(o,
-        "<key>%sMailServerAuthentication</key><string>EmailAuthPassword</string>\n"
-        "<key>%sMailServerHostName</key><string>%s</string>\n"
-        "<key>%sMailServerPortNumber</key><integer>%u</integer>\n"
-        "<key>%sMailServerUseSSL</key><true/>\n",
-        way, way, host, way, port, way);
+    char uuid[UUID_CAP];
+    make_uuid(a, what, uuid);
+    print_put(o, "<key>PayloadIdentifier</key><string>%s.%s</string>\n", a->domain, uuid);
+    put_string(o, "PayloadUUID", uuid);
+    put_string(o, "PayloadType", type);
+    print_put(o, "<key>PayloadVersion</key><integer>1</integer>\n</dict>\n");
+}
+
+static void put_server(struct print *o, const char *way, const char *host, uint16_t port, const char *address)
+{
+    print_put(o,
+              "<key>%sMailServerAuthentication</key><string>EmailAuthPassword</string>\n"
+              "<key>%sMailServerHostName</key><string>%s</string>\n"
+              "<key>%sMailServerPortNumber</key><integer>%u</integer>\n"
+              "<key>%sMailServerUseSSL</key><true/>\n",
+              way, way, host, way, port, way);
     if (*address)
-        put(o, "<key>%sMailServerUsername</key><string>%s</string>\n", way, address);
+        print_put(o, "<key>%sMailServerUsername</key><string>%s</string>\n", way, address);
 }
 
-static void write_mobileconfig(const struct autoconfig *a, struct out *o)
+static void write_mobileconfig(const struct autoconfig *a, struct print *o)
 {
     char address[ADDRESS_XML];
     escape(a->address, address);
-    put(o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-           "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
-           "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
-           "<plist version=\"1.0\">\n<dict>\n"
-           "<key>PayloadContent</key>\n<array>\n<dict>\n");
+    print_put(o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                 "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
+                 "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+                 "<plist version=\"1.0\">\n<dict>\n"
+                 "<key>PayloadContent</key>\n<array>\n<dict>\n");
     put_string(o, "EmailAccountDescription", *address ? address : a->domain);
     put_string(o, "EmailAccountType", "EmailTypeIMAP");
     if (*address)
         put_string(o, "EmailAddress", address);
     put_server(o, "Incoming", a->host, a->imaps ? a->imaps : a->imap, address);
     put_server(o, "Outgoing", a->host, a->submissions ? a->submissions : a->submission, address);
-    put(o, "<key>OutgoingPasswordSameAsIncomingPassword</key><true/>\n");
+    print_put(o, "<key>OutgoingPasswordSameAsIncomingPassword</key><true/>\n");
     put_string(o, "PayloadDisplayName", "Mail");
-    put(o, "<key>PayloadIdentifier</key><string>%s.mail</string>\n", a->domain);
-    put_string(o, "PayloadType", "com.apple.mail.managed");
-    put_uuid(o, a, "account");
-    put(o, "<key>PayloadVersion</key><integer>1</integer>\n</dict>\n</array>\n");
-    put(o, "<key>PayloadDisplayName</key><string>Mail of %s</string>\n", a->domain);
-    put_string(o, "PayloadIdentifier", a->domain);
-    put_string(o, "PayloadType", "Configuration");
-    put_uuid(o, a, "profile");
-    put(o, "<key>PayloadVersion</key><integer>1</integer>\n</dict>\n</plist>\n");
+    put_payload(o, a, "account", "com.apple.mail.managed");
+    print_put(o, "</array>\n<key>PayloadDisplayName</key><string>Mail of %s</string>\n",
+              *address ? address : a->domain);
+    put_payload(o, a, "profile", "Configuration");
+    print_put(o, "</plist>\n");
 }
 
 /* ---- draft-ietf-mailmaint-pacc: TLS from the first octet, at the usual ports ---- */
 
-static void write_pacc(const struct autoconfig *a, struct out *o)
+static void write_pacc(const struct autoconfig *a, struct print *o)
 {
-    put(o, "{\"protocols\":{");
+    print_put(o, "{\"protocols\":{");
     if (a->imaps)
-        put(o, "\"imap\":{\"host\":\"%s\"}%s", a->host, a->submissions ? "," : "");
+        print_put(o, "\"imap\":{\"host\":\"%s\"}%s", a->host, a->submissions ? "," : "");
     if (a->submissions)
-        put(o, "\"smtp\":{\"host\":\"%s\"}", a->host);
-    put(o, "},\"authentication\":{\"password\":true},\"info\":{\"provider\":{\"name\":\"%s\"}}}\n", a->domain);
+        print_put(o, "\"smtp\":{\"host\":\"%s\"}", a->host);
+    print_put(o, "},\"authentication\":{\"password\":true},\"info\":{\"provider\":{\"name\":\"%s\"}}}\n", a->domain);
 }
 
 static const struct form {
     const char *type;
-    void (*write)(const struct autoconfig *a, struct out *o);
+    void (*write)(const struct autoconfig *a, struct print *o);
 } forms[AUTOCONFIG_FORMS] = {
     [AUTOCONFIG_TEXT] = {"text/plain; charset=utf-8", write_text},
     [AUTOCONFIG_XML] = {"text/xml; charset=utf-8", write_xml},
@@ -238,9 +233,10 @@ const char *const autoconfig_form_names[AUTOCONFIG_FORMS] = {
 
 size_t autoconfig_write(const struct autoconfig *a, enum autoconfig_form form, char out[AUTOCONFIG_CAP])
 {
-    struct out o = {out, 0};
+    struct print o = {out, AUTOCONFIG_CAP};
     forms[form].write(a, &o);
-    return o.len;
+    bug_if(!o.left);
+    return AUTOCONFIG_CAP - o.left;
 }
 
 const char *autoconfig_type(enum autoconfig_form form)
