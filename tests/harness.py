@@ -32,9 +32,12 @@ def released():
     return ROOT / "build" / "letterlock" if sanitized else pathlib.Path(BINARY)
 
 
-def fetched(script):
+OPAQUE_CLIENT = ("@serenity-kit/opaque", "1.1.0")
+
+
+def fetched(script, *args):
     """Whether what a script fetches by npm is there, or can be had now."""
-    return subprocess.run([ROOT / "tests/interop" / script], capture_output=True).returncode == 0
+    return subprocess.run([ROOT / "tests/interop" / script, *args], capture_output=True).returncode == 0
 
 
 # What a test may say that it needs (@pytest.mark.needs("root", "sq")): whether it is here. Other names are files, or
@@ -44,6 +47,7 @@ NEEDS = {
     "the long run": lambda: bool(os.environ.get("LETTERLOCK_FULL")),
     "the corpus of real mail (npm)": lambda: bool(os.environ.get("LETTERLOCK_CORPUS")),
     "OpenPGP.js (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_openpgpjs"),
+    "@serenity-kit/opaque (npm)": lambda: bool(shutil.which("npm")) and fetched("fetch_npm", *OPAQUE_CLIENT),
     "imapflow and node-imap (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_imap_libraries"),
     "Exim and OpenSMTPD (apt)": lambda: (all(map(ctypes.util.find_library, ("gnutls-dane", "idn")))  # Exim's
                                          and fetched("fetch_mtas")),
