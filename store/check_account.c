@@ -5,6 +5,7 @@
 
 #include "server/core/error.h"
 #include "store/check_impl.h"
+#include "store/correspondent_impl.h"
 #include "store/fence.h"
 #include "store/schema_impl.h"
 
@@ -88,6 +89,24 @@ void check_password(struct check *c, struct slice key, struct slice value)
     if (check_opened(c, schema_unpack_app_password(c->k, c->part, key, value, &p)) && c->whole &&
         p.number >= c->account.password_next)
         check_fault(c, "it has number %" PRIu32 ", which was not given out yet", p.number);
+}
+
+/* 'r', 'i' */
+void check_correspondent(struct check *c, struct slice key, struct slice value)
+{
+    static struct correspondent got; /* large */
+    if (check_opened(c, schema_unpack_correspondent(c->k, c->part, key, value, &got)) &&
+        (key.data[0] == CORRESPONDENT_INCOMING) != (got.key.from == KNOWN_AUTOCRYPT))
+        check_fault(c, "its key is of another source than such records have");
+}
+
+/* 'U' */
+void check_correspondents(struct check *c, struct slice key, struct slice value)
+{
+    struct correspondents n;
+    (void)key;
+    (void)value;
+    (void)check_opened(c, schema_get_correspondents(c->t, c->k, c->part, &n));
 }
 
 /* 'F': loaded with the account; how many carry it is counted elsewhere */

@@ -48,8 +48,8 @@ bool check_has(struct check *c, uint64_t part, struct slice key);
 
 typedef void check_record(struct check *c, struct slice key, struct slice value);
 check_record check_number, check_restored, check_doomed, check_address, check_domain, check_listed; /* instance */
-check_record check_account, check_usage, check_key, check_approval, check_password, check_keyword,
-    check_subscription; /* account */
+check_record check_account, check_usage, check_key, check_approval, check_password, check_keyword, check_subscription,
+    check_correspondent, check_correspondents; /* account */
 check_record check_message, check_fence, check_delivery, check_delivery_day, check_expiry, check_copy,
     check_job;                                                                                    /* account */
 check_record check_box_name, check_box, check_block, check_entry, check_change, check_tombstones; /* mailbox */

@@ -304,6 +304,31 @@ static void complaint(struct codec *c, struct vault_request *q)
     raw(c, q->complaint, sizeof(q->complaint));
 }
 
+static void correspondent_kind(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u8(c, &q->correspondent.kind, 0, UINT8_MAX);
+    must(c, q->correspondent.kind == CORRESPONDENT_KEPT || q->correspondent.kind == CORRESPONDENT_INCOMING);
+}
+
+static void correspondent_put(struct codec *c, struct vault_request *q)
+{
+    static const uint8_t none[CORRESPONDENT_SEEN];
+    struct vault_correspondent *a = &q->correspondent;
+    correspondent_kind(c, q);
+    a->seen = a->seen != NULL ? a->seen : none;
+    raw_at(c, &a->seen, CORRESPONDENT_SEEN);
+    bytes(c, &a->record, CORRESPONDENT_PACKED_MAX);
+    must(c, a->record.len > 0);
+}
+
+static void correspondent_del(struct codec *c, struct vault_request *q)
+{
+    correspondent_kind(c, q);
+    str(c, &q->correspondent.record, ADDRESS_MAX - 1);
+    must(c, q->correspondent.record.len > 0);
+}
+
 /* ---- replies ---- */
 
 static void empty(struct codec *c, struct vault_reply *r)
@@ -497,6 +522,8 @@ static const struct {
     {VAULT_QUEUE_ADD, queue_add, queued},
     {VAULT_QUEUE_UPDATE, queue_update, unqueued},
     {VAULT_COMPLAINT, complaint, complained},
+    {VAULT_CORRESPONDENT_PUT, correspondent_put, empty},
+    {VAULT_CORRESPONDENT_DEL, correspondent_del, empty},
     {VAULT_DKIM_PUT, dkim_put, empty},
     {VAULT_DKIM_DEL, dkim_del, empty},
     {VAULT_ACCOUNT_HOLD, account_hold, empty},

@@ -6,6 +6,7 @@
 #define STORE_REQUEST_H
 
 #include "store/complaint.h"
+#include "store/correspondent.h"
 #include "store/published.h"
 #include "store/records.h"
 
@@ -42,6 +43,10 @@ enum vault_msg {
     VAULT_QUEUE_UPDATE,
     /* Somebody complained about a message of the account (store/complaint.h). May be asked twice. Reply: complained */
     VAULT_COMPLAINT,
+    /* What an account knows of an address that it writes to, or has mail from (store/correspondent.h). May be asked
+     * twice. ERR_CONFLICT: another record is there than was seen; ERR_DENIED: what is kept would be forgotten, or the
+     * administrator's word undone; ERR_FULL: there are too many; ERR_QUOTA: their certificates are too much. */
+    VAULT_CORRESPONDENT_PUT,
 
     /* The administrator's. Reply: empty, if nothing else is said. What changes certificates or says where mail goes
      * comes with an approval; ERR_UNAPPROVED: that is not one of what would then stand in the store. */
@@ -102,6 +107,7 @@ enum vault_msg {
     /* The word: what waits under this token is published, by what is right by now. ERR_NOT_FOUND: nothing does. Reply:
      * empty */
     VAULT_UPLOAD_CONFIRM,
+    VAULT_CORRESPONDENT_DEL, /* one that is not there is no error */
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
@@ -206,6 +212,11 @@ struct vault_queue_update {
     struct slice envelope; /* the new one; empty: it stays */
     uint32_t n;
     const struct vault_queue_row *v;
+};
+struct vault_correspondent {
+    uint8_t kind;        /* CORRESPONDENT_KEPT, CORRESPONDENT_INCOMING */
+    const uint8_t *seen; /* PUT: CORRESPONDENT_SEEN octets, of the record that it replaces; NULL if there is none */
+    struct slice record; /* PUT: correspondent_pack; DEL: the address, in its one spelling */
 };
 struct vault_publish {
     struct slice address, cert;
@@ -313,9 +324,10 @@ struct vault_request {
         struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
         bool hold;                        /* ACCOUNT_HOLD */
         uint8_t complaint[COMPLAINT_MESSAGE];
-        struct vault_sts sts, tally;      /* STS_; TALLY_ */
-        struct vault_publish publish;     /* KEY_PUBLISH, UPLOAD_ADD */
-        uint8_t token[UPLOAD_TOKEN_SIZE]; /* UPLOAD_CONFIRM */
+        struct vault_correspondent correspondent; /* CORRESPONDENT_ */
+        struct vault_sts sts, tally;              /* STS_; TALLY_ */
+        struct vault_publish publish;             /* KEY_PUBLISH, UPLOAD_ADD */
+        uint8_t token[UPLOAD_TOKEN_SIZE];         /* UPLOAD_CONFIRM */
     };
 };
 

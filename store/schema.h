@@ -39,6 +39,9 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST
  *   'L'                      struct schema_sent
  *   'l' bucket4              u8 version, u32 n, n times (raw 8 hash of a recipient, u16 day): those written to
  *   'y'                      struct schema_complaints
+ *   'r' hash16(address)      struct correspondent (store/correspondent.h)
+ *   'i' hash16(address)      struct correspondent, of keys that came with mail
+ *   'U'                      struct correspondents
  *   'B' mailbox4             struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
  *   'F' number4              u32 entries that carry it, str: a keyword

@@ -4,6 +4,7 @@
 #define STORE_VIEW_H
 
 #include "store/complaint.h"
+#include "store/correspondent.h"
 #include "store/dkim.h"
 #include "store/published.h"
 #include "store/records.h"
@@ -187,6 +188,16 @@ int view_tls_tallies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
                           int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct tls_tally *t,
                                     const uint8_t seen[QUEUE_SEEN_SIZE]),
                           void *arg);
+
+/* What an account knows of the key of an address, in its one spelling (store/correspondent.h). seen: of the record,
+ * also of one that does not open; zeros if there is none. Each of them after this place (NULL: all), in no order; one
+ * that does not open has err and no address. And how many there are. */
+int view_correspondent(struct view *v, uint64_t account, uint8_t kind, const char *address, struct correspondent *ret,
+                       uint8_t seen[CORRESPONDENT_SEEN]);
+int view_correspondents_each(
+    struct view *v, uint64_t account, uint8_t kind, const uint8_t after[RECORD_HASH_SIZE], struct correspondent *room,
+    int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct correspondent *c), void *arg);
+int view_correspondents(struct view *v, uint64_t account, struct correspondents *ret);
 
 /* The directory of published certificates (store/published.h). ERR_NOT_FOUND: nobody is found so, and why is not known
  * here; ERR_DENIED: we have not the key. By an address as the store spells it; by WKD's hash in a domain; each that has

@@ -159,6 +159,8 @@ int cli_write_file(const char *path, const void *data, size_t len, unsigned mode
 int cli_read_secret(const char *path, char *out, size_t cap);
 const char *cli_secret_fault(int err); /* for people; right after cli_read_secret */
 int cli_ask_secret(const char *prompt, char *out, size_t cap);
+bool cli_read_fpr(const char *text, uint8_t fpr[PGP_FPR_MAX],
+                  size_t *ret_len); /* a whole one; what it wrote counts if so */
 void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len);
 /* Foreign text on one line, and nothing that a terminal obeys: C0, DEL and C1 control characters become "?". */
 void cli_tame(char *text);
@@ -205,6 +207,10 @@ int command_account_release(struct cli *c);
 int command_suppression_list(struct cli *c);
 int command_suppression_add(struct cli *c);
 int command_suppression_remove(struct cli *c);
+int command_correspondent_list(struct cli *c);
+int command_correspondent_show(struct cli *c);
+int command_correspondent_accept(struct cli *c);
+int command_correspondent_forget(struct cli *c);
 int command_alias_add(struct cli *c);
 int command_alias_list(struct cli *c);
 int command_alias_remove(struct cli *c);

@@ -14,11 +14,15 @@
 
 /* ---- what the commands share ---- */
 
+bool cli_read_fpr(const char *text, uint8_t fpr[PGP_FPR_MAX], size_t *ret_len)
+{
+    return sodium_hex2bin(fpr, PGP_FPR_MAX, text, strlen(text), ": ", ret_len, NULL) == 0 &&
+           (*ret_len == 20 || *ret_len == 32);
+}
+
 static int read_fpr(const struct cli *c, struct key_bytes *ret)
 {
-    const char *text = c->arg[1];
-    if (sodium_hex2bin(ret->fpr, sizeof(ret->fpr), text, strlen(text), ": ", &ret->len, NULL) ||
-        (ret->len != 20 && ret->len != 32))
+    if (!cli_read_fpr(c->arg[1], ret->fpr, &ret->len))
         return cli_fail(c, "FPR is the certificate's whole fingerprint, as `letterlock key list` prints it");
     return EXIT_DONE;
 }

@@ -166,6 +166,16 @@ static const struct command commands[] = {
      "Take nothing to be sent to ADDRESS for 30 days."},
     {"suppression", "remove", command_suppression_remove, "ADDRESS", 1, 1, 0,
      "Let mail be sent to ADDRESS again: where its server was wrong, or it is there again."},
+    {"correspondent", "list", command_correspondent_list, "ACCOUNT [--json]", 1, 1, BIT(OPT_JSON),
+     "List whose keys an account has seen: of addresses that it writes to, and those that came with mail to it."},
+    {"correspondent", "show", command_correspondent_show, "ACCOUNT ADDRESS [--json]", 2, 2, BIT(OPT_JSON),
+     "Show the key of ADDRESS that the account uses, where it is from, and keys before; another one that was found\n"
+     "and is not followed; and the one that came with mail."},
+    {"correspondent", "accept", command_correspondent_accept, "ACCOUNT ADDRESS FPR", 3, 3, 0,
+     "Have the account seal to this certificate of ADDRESS and to no other. Whoever has its secret key reads the\n"
+     "account's mail to ADDRESS: compare the whole fingerprint with whom it is of first."},
+    {"correspondent", "forget", command_correspondent_forget, "ACCOUNT ADDRESS", 2, 2, 0,
+     "Forget the keys of ADDRESS: the next one that is found counts as the first."},
     {"acme", "run", command_acme_run, "[NAME...] [--server URL] [--now] [--exchange-key]", 0, CLI_ARGS_MAX,
      BIT(OPT_SERVER) | BIT(OPT_NOW) | BIT(OPT_EXCHANGE_KEY),
      "Get and renew certificates from an ACME server, by uacme, and reload: for the server's own name, and for each\n"

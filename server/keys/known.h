@@ -7,13 +7,6 @@
 #include "crypto/pgp_seal.h"
 #include "store/view.h"
 
-enum known_from {
-    KNOWN_ACCOUNT = 1, /* current certificates of an account here */
-    KNOWN_DNSSEC,      /* their domain has it, signed up to the root */
-    KNOWN_DOMAIN,      /* their domain's web server has it */
-    KNOWN_SERVER,      /* a key server has */
-    KNOWN_AUTOCRYPT,   /* their mail had it; nobody finds any so yet */
-};
 struct known_key {
     struct pgp_verdict verdict;
     uint8_t *cert;

@@ -44,6 +44,8 @@ static const struct verb verbs[] = {
     {VAULT_QUEUE_ADD, "queue-add", INGEST, NEEDS_FD | GROWS, run_queue_add, queue_stored},
     {VAULT_QUEUE_UPDATE, "queue-update", RELAY | ADMIN, 0, run_queue_update, queue_stored},
     {VAULT_COMPLAINT, "complaint", INGEST, 0, run_complaint, queue_stored},
+    {VAULT_CORRESPONDENT_PUT, "correspondent-put", INGEST | ADMIN, GROWS, run_correspondent_put},
+    {VAULT_CORRESPONDENT_DEL, "correspondent-del", ADMIN, 0, run_correspondent_del},
     {VAULT_DKIM_PUT, "dkim-put", ADMIN, 0, run_dkim_put},
     {VAULT_DKIM_DEL, "dkim-del", ADMIN, 0, run_dkim_del},
     {VAULT_ACCOUNT_HOLD, "account-hold", ADMIN, CHANGES_ACCOUNT, run_account_hold, queue_stored},

@@ -232,7 +232,8 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg);
 int vault_take_up(struct vault *v);
 int vault_restored(struct vault *v); /* ERR_NOT_FOUND: there was nothing */
 
-/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, req_queue.c, req_sending.c, backup.c. */
+/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, req_queue.c, req_sending.c,
+ * req_correspondent.c, backup.c. */
 /* A notice that comes with another request, to INBOX: deliver says what it is of. */
 int deliver_notice(struct vault *v, struct store_write *w, const struct vault_key_told *told, const struct parcel *p,
                    const char **ret_text);
@@ -243,7 +244,7 @@ verb_run run_account_add, run_account_remove, run_account_set, run_address_add, 
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
 verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold, run_suppress_put,
     run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del, run_key_publish,
-    run_upload_add, run_upload_confirm;
+    run_upload_add, run_upload_confirm, run_correspondent_put, run_correspondent_del;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -25,7 +25,7 @@ import harness  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
 MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN", "VAULT_QUEUE_ADD", "VAULT_COMPLAINT",
-       "VAULT_UPLOAD_ADD"}
+       "VAULT_UPLOAD_ADD", "VAULT_CORRESPONDENT_PUT"}
 SEED = 20261201
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 pytestmark = pytest.mark.needs("root", "ss")

@@ -64,6 +64,8 @@ static const uint32_t types[] = {
     VAULT_KEY_PUBLISH,
     VAULT_UPLOAD_ADD,
     VAULT_UPLOAD_CONFIRM,
+    VAULT_CORRESPONDENT_PUT,
+    VAULT_CORRESPONDENT_DEL,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";

@@ -33,7 +33,8 @@ COMMANDS = [tuple(c.split()) for c in (
     "dkim list", "dkim show", "dkim rotate", "store-key add",
     "store-key list", "store-key remove", "store-key new-queue", "queue list", "queue show", "queue retry",
     "queue flush", "queue hold", "queue release", "queue remove", "suppression list", "suppression add",
-    "suppression remove", "acme run", "acme hook", "status", "doctor", "discover", "reload", "audit",
+    "suppression remove", "correspondent list", "correspondent show", "correspondent accept",
+    "correspondent forget", "acme run", "acme hook", "status", "doctor", "discover", "reload", "audit",
     "backup", "restore", "upgrade", "trace", "dmarc-report", "tls-report", "unseal")]
 
 

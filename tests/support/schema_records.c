@@ -244,6 +244,7 @@ static void write_all(struct engine_txn *t)
     records_write_published(t);
     write_queue(t);
     write_sending(t);
+    records_write_correspondents(t);
     assert_int_equal(schema_put_account(t, records_keys, A, &records_account), OK);
     assert_int_equal(schema_put_address(t, records_keys, &records_address), OK);
     assert_int_equal(schema_put_domain(t, records_keys, "example.org", 123), OK);
@@ -512,6 +513,9 @@ const struct record records[RECORDS] = {
     {"sent of a domain", 'L', 0, read_sent},
     {"known recipients", 'l', A, read_known},
     {"complaints", 'y', A, read_complaints},
+    {"correspondent", 'r', A, records_read_correspondent},
+    {"incoming", 'i', A, records_read_correspondent},
+    {"correspondents", 'U', A, records_read_correspondents},
     {"hold", 'H', PART_QUEUE, read_hold},
     {"suppressed", 'S', PART_QUEUE, read_suppressed},
     {"policy", 'p', PART_QUEUE, read_policy},

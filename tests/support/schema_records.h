@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/correspondent_impl.h"
 #include "store/dkim.h"
 #include "store/published_impl.h"
 #include "store/queue.h"
@@ -73,6 +74,8 @@ union got {
     struct schema_hold hold;
     struct schema_complaints complaints;
     struct suppressed suppressed;
+    struct correspondent correspondent;
+    struct correspondents correspondents;
     struct sts_policy policy;
     struct tls_tally tally;
     struct published published;
@@ -100,7 +103,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 43 };
+enum { RECORDS = 46 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

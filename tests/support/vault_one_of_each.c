@@ -1,5 +1,6 @@
 #include "tests/support/vault_one_of_each.h"
 
+#include "store/correspondent_impl.h"
 #include "tests/support/published_cert.h"
 
 #include <setjmp.h>
@@ -356,6 +357,40 @@ int complaint(struct setting *s)
 {
     struct vault_request q = {.type = VAULT_COMPLAINT, .account = s->b.account};
     randombytes_buf(q.complaint, sizeof(q.complaint));
+    return request(&s->b, &q, -1);
+}
+
+/* A record that changes each time, and goes. */
+int key_seen(struct setting *s)
+{
+    static struct correspondent c = {.address = "bob@example.net",
+                                     .key = {KNOWN_DOMAIN, 20, {1}, 2},
+                                     .len = CORRESPONDENT_CERT_MAX};
+    static uint8_t packed[CORRESPONDENT_PACKED_MAX];
+    uint8_t seen[CORRESPONDENT_SEEN];
+    struct engine_txn *t;
+    size_t len;
+    c.seen++;
+    c.verdict = verdict_of(1);
+    c.key.fpr_len = c.verdict.primary_fpr_len;
+    memcpy(c.key.fpr, c.verdict.primary_fpr, PGP_FPR_MAX);
+    assert_int_equal(correspondent_pack(&c, packed, &len), OK);
+    static struct correspondent there;
+    assert_int_equal(engine_read_begin(s->b.engine, &t), OK);
+    (void)schema_get_correspondent(t, s->b.keys, s->b.account, CORRESPONDENT_KEPT, c.address, &there, seen);
+    (void)engine_read_end(t);
+    const struct vault_request q = {.type = VAULT_CORRESPONDENT_PUT,
+                                    .account = s->b.account,
+                                    .correspondent = {CORRESPONDENT_KEPT, seen, slice_of(packed, len)}};
+    return request(&s->b, &q, -1);
+}
+
+int key_forgotten(struct setting *s)
+{
+    const struct vault_request q = {.type = VAULT_CORRESPONDENT_DEL,
+                                    .account = s->b.account,
+                                    .correspondent = {.kind = CORRESPONDENT_KEPT,
+                                                      .record = slice_str("bob@example.net")}};
     return request(&s->b, &q, -1);
 }
 

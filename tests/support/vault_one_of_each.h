@@ -70,6 +70,8 @@ int account_released(struct setting *s);
 int complaint(struct setting *s);
 int suppress_put(struct setting *s);
 int suppress_del(struct setting *s);
+int key_seen(struct setting *s);
+int key_forgotten(struct setting *s);
 int sts_put(struct setting *s);
 int sts_del(struct setting *s);
 int tally_put(struct setting *s);

@@ -167,6 +167,12 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
     case VAULT_DKIM_DEL: assert_memory_equal(a->dkim.hash, b->dkim.hash, RECORD_HASH_SIZE); break;
     case VAULT_ACCOUNT_HOLD: assert_int_equal(a->hold, b->hold); break;
     case VAULT_COMPLAINT: assert_memory_equal(a->complaint, b->complaint, COMPLAINT_MESSAGE); break;
+    case VAULT_CORRESPONDENT_PUT:
+        assert_memory_equal(a->correspondent.seen, b->correspondent.seen, CORRESPONDENT_SEEN); /* fall through */
+    case VAULT_CORRESPONDENT_DEL:
+        assert_int_equal(a->correspondent.kind, b->correspondent.kind);
+        assert_slice(a->correspondent.record, b->correspondent.record);
+        break;
     case VAULT_UPLOAD_CONFIRM: assert_memory_equal(a->token, b->token, sizeof(a->token)); break;
     case VAULT_UPLOAD_ADD:
     case VAULT_KEY_PUBLISH:

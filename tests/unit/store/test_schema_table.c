@@ -152,6 +152,24 @@ static int put_upload(struct engine_txn *t, const char *name)
     return schema_put_upload(t, records_keys, 0, &v);
 }
 
+static int put_correspondent(struct engine_txn *t, uint8_t kind, const char *name)
+{
+    static struct correspondent v;
+    v = (struct correspondent){.key = {KNOWN_DOMAIN, 20, {1}, 2}};
+    strcpy(v.address, name);
+    return schema_put_correspondent(t, records_keys, B, kind, &v);
+}
+
+static int put_kept(struct engine_txn *t, const char *name)
+{
+    return put_correspondent(t, CORRESPONDENT_KEPT, name);
+}
+
+static int put_incoming(struct engine_txn *t, const char *name)
+{
+    return put_correspondent(t, CORRESPONDENT_INCOMING, name);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -166,10 +184,11 @@ static const struct {
     {'Q', 1, ADDRESS_MAX - 1, put_envelope},   {'T', 1, ADDRESS_MAX - 1, put_recipient},
     {'S', 1, ADDRESS_MAX - 1, put_suppressed}, {'p', 1, DOMAIN_CAP - 1, put_policy},
     {'t', 1, DOMAIN_CAP - 1, put_tally},       {'p', 2, ADDRESS_MAX - 1, put_published},
+    {'r', B, ADDRESS_MAX - 1, put_kept},       {'i', B, ADDRESS_MAX - 1, put_incoming},
     {'l', 2, ADDRESS_MAX - 1, put_change},     {'u', 2, ADDRESS_MAX - 1, put_upload},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnDMLlyHchvn";
+static const char nameless[] = "CqKGbxmnDMLlyHchvnU";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

@@ -107,6 +107,10 @@ static void test_asked_again(void **state)
     const struct vault_seen_row row = {16, {9}};
     check_asked_again(&(struct vault_request){.type = VAULT_DELIVERED_SEEN, .seen = {1, &row}});
     check_asked_again(&(struct vault_request){.type = VAULT_COMPLAINT, .account = 16, .complaint = {7}});
+    check_asked_again(
+        &(struct vault_request){.type = VAULT_CORRESPONDENT_PUT,
+                                .account = 16,
+                                .correspondent = {.kind = CORRESPONDENT_KEPT, .record = slice_of("\001", 1)}});
 }
 
 /* A replacement is asked again like the delivery that it is; without an id it is not. */

@@ -11,11 +11,12 @@
 static const struct {
     unsigned role;
     bool admin;
-    enum vault_msg may[25];
+    enum vault_msg may[27];
 } rights[] = {
     {ROLE_INGEST,
      false,
-     {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT, VAULT_UPLOAD_ADD}},
+     {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT, VAULT_UPLOAD_ADD,
+      VAULT_CORRESPONDENT_PUT}},
     {ROLE_RELAY,
      false,
      {VAULT_QUEUE_UPDATE, VAULT_SUPPRESS_PUT, VAULT_SUPPRESS_DEL, VAULT_STS_PUT, VAULT_STS_DEL, VAULT_TALLY_PUT,
@@ -50,7 +51,9 @@ static const struct {
       VAULT_ACCOUNT_HOLD,
       VAULT_SUPPRESS_PUT,
       VAULT_SUPPRESS_DEL,
-      VAULT_KEY_PUBLISH}},
+      VAULT_KEY_PUBLISH,
+      VAULT_CORRESPONDENT_PUT,
+      VAULT_CORRESPONDENT_DEL}},
     {ROLE_GPG_SEAL, false, {0}},
     {ROLE_GPG_JUDGE, false, {0}},
     {ROLE_RESOLVER, false, {0}},
@@ -118,6 +121,18 @@ static bool is_of_the_queue(enum vault_msg type)
            type == VAULT_TALLY_PUT || type == VAULT_TALLY_DEL;
 }
 
+/* The account writes to Carl, whose record is there, and for the first time to Bob. */
+static struct slice correspondent_of(const char *address)
+{
+    static struct correspondent c;
+    static uint8_t packed[CORRESPONDENT_PACKED_MAX];
+    size_t len;
+    c.key = (struct correspondent_key){KNOWN_DOMAIN, 20, {1}, 2};
+    strcpy(c.address, address);
+    assert_int_equal(correspondent_pack(&c, packed, &len), OK);
+    return slice_of(packed, len);
+}
+
 static void fill_mail(struct vault_request *q)
 {
     switch (q->type) {
@@ -130,6 +145,10 @@ static void fill_mail(struct vault_request *q)
     case VAULT_COPY: q->copy = (struct vault_copy){.to = 2, .set = {1, &EVERYTHING}}; break;
     case VAULT_COPY_UNDO: q->copy.number = COPY; break;
     case VAULT_COMPLAINT: q->complaint[0] = 5; break;
+    case VAULT_CORRESPONDENT_PUT:
+        q->correspondent =
+            (struct vault_correspondent){.kind = CORRESPONDENT_KEPT, .record = correspondent_of("bob@example.net")};
+        break;
     case VAULT_EXPUNGE: q->expunge.set = (struct vault_set){1, &EVERYTHING}; break;
     case VAULT_MAILBOX_CREATE: q->box.name = slice_str("new"); break;
     case VAULT_MAILBOX_DELETE: q->mailbox = 6; break;
@@ -177,6 +196,10 @@ static void fill_admin(struct vault_request *q)
         break;
     case VAULT_APP_PASSWORD_REVOKE: q->password.number = 1; break;
     case VAULT_ACCOUNT_HOLD: q->hold = true; break;
+    case VAULT_CORRESPONDENT_DEL:
+        q->correspondent =
+            (struct vault_correspondent){.kind = CORRESPONDENT_KEPT, .record = slice_str("carl@example.net")};
+        break;
     case VAULT_UPLOAD_CONFIRM: memcpy(q->token, token, sizeof(token)); break;
     case VAULT_UPLOAD_ADD:
     case VAULT_KEY_PUBLISH:
@@ -294,6 +317,9 @@ static void house(struct bench *b)
                          tally = request_of(b, VAULT_TALLY_PUT);
     queued.queue_add.id = QUEUED;
     dkim.dkim.hash[0] = gone.suppress.hash[0] = policy.sts.hash[0] = tally.tally.hash[0] = 3;
+    struct vault_request carl = request_of(b, VAULT_CORRESPONDENT_PUT);
+    carl.correspondent.record = correspondent_of("carl@example.net");
+    assert_int_equal(request(b, &carl, -1), OK);
     fd = queue_parcel_of(b->keys, 100);
     assert_int_equal(request(b, &queued, fd), OK);
     close(fd);
@@ -308,7 +334,7 @@ static void house(struct bench *b)
 static void test_each_role_asks_for_everything(void **state)
 {
     for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
-        for (uint32_t type = 1; type <= VAULT_UPLOAD_CONFIRM; type++) {
+        for (uint32_t type = 1; type <= VAULT_CORRESPONDENT_DEL; type++) {
             struct bench b;
             if (verb_find(type) == NULL)
                 continue;
@@ -334,7 +360,7 @@ static void test_each_role_asks_for_everything(void **state)
 /* Else the test above would prove nothing: asked by whoever may, each request does what it says. */
 static void test_each_request_is_one_that_does_something(void **state)
 {
-    for (uint32_t type = 1; type <= VAULT_UPLOAD_CONFIRM; type++) {
+    for (uint32_t type = 1; type <= VAULT_CORRESPONDENT_DEL; type++) {
         struct bench b;
         if (verb_find(type) == NULL || (verb_find(type)->needs & DIRECT) ||
             type == VAULT_UPGRADE) /* those write nothing */
@@ -429,14 +455,14 @@ static void test_no_request_reaches_other_partitions(void **state)
     unsigned asked = 0;
     house(&b);
     struct digest before = digest_of(&b), after;
-    for (uint32_t type = 1; type <= VAULT_UPLOAD_CONFIRM; type++) {
+    for (uint32_t type = 1; type <= VAULT_CORRESPONDENT_DEL; type++) {
         if (verb_find(type) == NULL || !names_an_account(type))
             continue;
         for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, asked++)
             if (take_about(&b, type, parts[i]) != ERR_FORMAT)
                 fail_msg("%s about partition %llu was taken", verb_find(type)->name, (unsigned long long)parts[i]);
     }
-    assert_int_equal(asked, 25 * sizeof(parts) / sizeof(parts[0]));
+    assert_int_equal(asked, 27 * sizeof(parts) / sizeof(parts[0]));
     assert_int_equal(b.vault->nwaiting, 0);
     after = digest_of(&b);
     assert_memory_equal(before.b, after.b, sizeof(before.b));
