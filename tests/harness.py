@@ -48,6 +48,7 @@ NEEDS = {
     "the corpus of real mail (npm)": lambda: bool(os.environ.get("LETTERLOCK_CORPUS")),
     "OpenPGP.js (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_openpgpjs"),
     "@serenity-kit/opaque (npm)": lambda: bool(shutil.which("npm")) and fetched("fetch_npm", *OPAQUE_CLIENT),
+    "the packages of webmail-api/web (npm)": lambda: bool(shutil.which("npm")) and fetched("fetch_web"),
     "imapflow and node-imap (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_imap_libraries"),
     "Exim and OpenSMTPD (apt)": lambda: (all(map(ctypes.util.find_library, ("gnutls-dane", "idn")))  # Exim's
                                          and fetched("fetch_mtas")),
