@@ -1,5 +1,5 @@
-// How a password is stretched, by number: an account has one, and is raised to a better one when its owner signs in. The
-// server says which. What is not in this table is refused, so it can ask neither for less than is safe nor for more
+// How a password is stretched, by number: an account has one, and is raised to a better one when its owner signs in.
+// The server says which. What is not in this table is refused, so it can ask neither for less than is safe nor for more
 // than a phone has.
 import { argon2id } from "hash-wasm";
 
