@@ -153,6 +153,9 @@ int cli_resolve(const char *path, char *out, size_t cap);
 /* Read all there is, at most max bytes; malloc'd, with a NUL behind. ERR_LIMIT, ERR_NOT_FOUND, ERR_IO. */
 int cli_read_fd(int fd, size_t max, char **ret, size_t *ret_len);
 int cli_read_file(const char *path, size_t max, char **ret, size_t *ret_len);
+int cli_read_given(const char *path, size_t max, char **ret, size_t *ret_len); /* "-" is the standard input */
+/* Each argument in turn, whatever becomes of the others: the last status that is not EXIT_DONE. */
+int cli_each(struct cli *c, int (*one)(struct cli *c, const char *arg));
 /* Whole or not at all, and synced: written beside and renamed. There must be none yet: ERR_EXISTS, ERR_IO (errno). */
 int cli_write_file(const char *path, const void *data, size_t len, unsigned mode);
 /* The first line of a file or of an answer on the terminal. ERR_FORMAT: empty. ERR_UNSUPPORTED: no terminal. */

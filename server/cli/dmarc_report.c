@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "server/cli/cli.h"
 #include "server/core/error.h"
@@ -37,8 +36,7 @@ static int one(struct cli *c, const char *file)
     struct dmarc_report r;
     size_t len;
     char *data;
-    int err = strcmp(file, "-") == 0 ? cli_read_fd(STDIN_FILENO, DMARC_REPORT_TEXT_MAX, &data, &len)
-                                     : cli_read_file(file, DMARC_REPORT_TEXT_MAX, &data, &len);
+    int err = cli_read_given(file, DMARC_REPORT_TEXT_MAX, &data, &len);
 
     if (err != OK)
         return cli_fail(c, "cannot read %s: %s", file, cli_err_str(err));
@@ -55,12 +53,5 @@ static int one(struct cli *c, const char *file)
 
 int command_dmarc_report(struct cli *c)
 {
-    int rc = EXIT_DONE;
-
-    for (size_t i = 0; i < c->nargs; i++) {
-        const int status = one(c, c->arg[i]);
-        if (status != EXIT_DONE)
-            rc = status;
-    }
-    return rc;
+    return cli_each(c, one);
 }

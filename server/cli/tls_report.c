@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "server/cli/cli.h"
 #include "server/core/error.h"
@@ -75,8 +74,7 @@ static int one(struct cli *c, const char *file)
     struct tls_report_read *r;
     size_t len;
     char *data;
-    int err = strcmp(file, "-") == 0 ? cli_read_fd(STDIN_FILENO, TLS_REPORT_TEXT_MAX, &data, &len)
-                                     : cli_read_file(file, TLS_REPORT_TEXT_MAX, &data, &len);
+    int err = cli_read_given(file, TLS_REPORT_TEXT_MAX, &data, &len);
 
     if (err != OK)
         return cli_fail(c, "cannot read %s: %s", file, cli_err_str(err));
@@ -95,12 +93,5 @@ static int one(struct cli *c, const char *file)
 
 int command_tls_report(struct cli *c)
 {
-    int rc = EXIT_DONE;
-
-    for (size_t i = 0; i < c->nargs; i++) {
-        const int status = one(c, c->arg[i]);
-        if (status != EXIT_DONE)
-            rc = status;
-    }
-    return rc;
+    return cli_each(c, one);
 }

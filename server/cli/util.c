@@ -63,6 +63,23 @@ int cli_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
     return err;
 }
 
+int cli_read_given(const char *path, size_t max, char **ret, size_t *ret_len)
+{
+    return strcmp(path, "-") == 0 ? cli_read_fd(STDIN_FILENO, max, ret, ret_len)
+                                  : cli_read_file(path, max, ret, ret_len);
+}
+
+int cli_each(struct cli *c, int (*one)(struct cli *c, const char *arg))
+{
+    int rc = EXIT_DONE;
+    for (size_t i = 0; i < c->nargs; i++) {
+        const int status = one(c, c->arg[i]);
+        if (status != EXIT_DONE)
+            rc = status;
+    }
+    return rc;
+}
+
 static int write_whole(int fd, const char *p, size_t len)
 {
     while (len) {
