@@ -21,6 +21,7 @@ SIGNERS = ("ours", "dkimpy", "perl", "opendkim")
 VERIFIERS = ("dkimpy", "perl", "opendkim", "rspamd")
 Case = collections.namedtuple("Case", "mail change signer path")
 
+# Reads a file of keys, then names of files; prints a line for each, of its signatures @s.
 PERL_VERIFY = """
 use Mail::DKIM::Verifier; use Mail::DKIM::PublicKey;
 my %txt; open(my $k, "<", $ARGV[0]) or die;
@@ -33,9 +34,11 @@ while (my $file = <STDIN>) {
     chomp $file;
     open(my $f, "<:raw", $file) or die; local $/ = undef; my $mail = <$f>; $/ = "\\n";
     my $v = Mail::DKIM::Verifier->new(); $v->PRINT($mail); $v->CLOSE;
-    print join(" ", map { $_->selector } grep { $_->result eq "pass" } $v->signatures), "\\n";
+    my @s = $v->signatures;
+    print((%s), "\\n");
 }
 """
+PASSED = 'join(" ", map { $_->selector } grep { $_->result eq "pass" } @s)'
 PERL_SIGN = """
 use Mail::DKIM::Signer; use Mail::DKIM::PrivateKey;
 my $key = Mail::DKIM::PrivateKey->load(File => $ARGV[0]);
@@ -219,7 +222,8 @@ def by_dkimpy(cases, keys):
 
 
 def by_perl(cases, keys):
-    return [set(line.split()) for line in run("perl", "-e", PERL_VERIFY, keys, lines=[c.path for c in cases])]
+    verify = PERL_VERIFY.replace("%s", PASSED)
+    return [set(line.split()) for line in run("perl", "-e", verify, keys, lines=[c.path for c in cases])]
 
 
 def by_opendkim(cases, keys):
