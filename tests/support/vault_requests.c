@@ -42,3 +42,30 @@ uint32_t find_mailbox(struct bench *b, const char *name)
     (void)engine_read_end(t);
     return err == OK ? id : 0;
 }
+
+int wish(struct bench *b, uint8_t publish)
+{
+    const struct vault_request q = {.type = VAULT_ACCOUNT_SET,
+                                    .account = b->account,
+                                    .new = {.policy = VAULT_POLICY_KEEP,
+                                            .quota = VAULT_QUOTA_KEEP,
+                                            .seal_v2 = VAULT_SEAL_V2_KEEP,
+                                            .encrypt = VAULT_ENCRYPT_KEEP,
+                                            .publish = publish}};
+    return request(b, &q, -1);
+}
+
+void own(struct bench *b, const struct pgp_verdict *v)
+{
+    struct vault_request q = {.type = VAULT_KEY_ADD, .account = b->account, .key = {.verdict = *v, .cert_len = 4}};
+    q.key.verdict.enc_expires = (uint32_t)test_now - 10;
+    assert_int_equal(request_cert(b, &q, "cert", 4), OK);
+}
+
+void own_address(struct bench *b, const char *address, uint8_t kind)
+{
+    const struct vault_request q = {.type = VAULT_ADDRESS_ADD,
+                                    .account = b->account,
+                                    .name = {slice_str(address), kind}};
+    assert_int_equal(request(b, &q, -1), OK);
+}

@@ -11,21 +11,6 @@
 
 enum { ANY = 9, OTHER = 30 }; /* seeds of primary keys */
 
-struct made {
-    uint8_t cert[PUBLISHED_CERT_MAX];
-    size_t len;
-    struct pgp_verdict verdict;
-};
-
-static struct made make(uint8_t seed, const char *user_id, const char *second)
-{
-    struct made m;
-    const char *const ids[] = {user_id, second, NULL};
-    m.len = published_cert(seed, ids, m.cert, &m.verdict);
-    assert_true(m.len > 0);
-    return m;
-}
-
 static int publish_octets(struct bench *b, const char *address, const void *cert, size_t len)
 {
     const struct vault_request q = {.type = VAULT_KEY_PUBLISH,
@@ -43,42 +28,14 @@ static int withdraw(struct bench *b, const char *address)
     return publish_octets(b, address, "", 0);
 }
 
-static int wish(struct bench *b, uint8_t yes)
-{
-    const struct vault_request q = {.type = VAULT_ACCOUNT_SET,
-                                    .account = b->account,
-                                    .new = {.policy = VAULT_POLICY_KEEP,
-                                            .quota = VAULT_QUOTA_KEEP,
-                                            .seal_v2 = VAULT_SEAL_V2_KEEP,
-                                            .encrypt = VAULT_ENCRYPT_KEEP,
-                                            .publish = yes}};
-    return request(b, &q, -1);
-}
-
-/* The account's certificate, whose octets nobody looks at here. */
-static void own(struct bench *b, const struct made *m)
-{
-    struct vault_request q = {.type = VAULT_KEY_ADD,
-                              .account = b->account,
-                              .key = {.verdict = m->verdict, .cert_len = 4}};
-    q.key.verdict.enc_expires = (uint32_t)test_now - 10; /* nobody is to be told */
-    assert_int_equal(request_cert(b, &q, "cert", 4), OK);
-}
-
 static void house(struct bench *b)
 {
-    const struct made m = make(ANY, ALICE, NULL);
+    const struct made m = made_of(ANY, ALICE, NULL);
     bench_mem(b, false);
     bench_account(b);
-    own(b, &m);
-    const struct vault_request alias = {.type = VAULT_ADDRESS_ADD,
-                                        .account = b->account,
-                                        .name = {slice_str(POST), ADDRESS_ALIAS}};
-    const struct vault_request all = {.type = VAULT_ADDRESS_ADD,
-                                      .account = b->account,
-                                      .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}};
-    assert_int_equal(request(b, &alias, -1), OK);
-    assert_int_equal(request(b, &all, -1), OK);
+    own(b, &m.verdict);
+    own_address(b, POST, ADDRESS_ALIAS);
+    own_address(b, "@example.org", ADDRESS_CATCH_ALL);
 }
 
 /* ---- what stands there ---- */
@@ -201,9 +158,9 @@ static struct counted count(struct bench *b)
 
 static void who_may_be_found_with_what(void **state)
 {
-    const struct made good = make(ANY, "Alice <Alice@Example.Org>", NULL), post = make(ANY, POST, NULL),
-                      both = make(ANY, ALICE, POST), stranger = make(OTHER, ALICE, NULL),
-                      detail = make(ANY, "<alice+x@example.org>", NULL), no_address = make(ANY, "Alice", NULL);
+    const struct made good = made_of(ANY, "Alice <Alice@Example.Org>", NULL), post = made_of(ANY, POST, NULL),
+                      both = made_of(ANY, ALICE, POST), stranger = made_of(OTHER, ALICE, NULL),
+                      detail = made_of(ANY, "<alice+x@example.org>", NULL), no_address = made_of(ANY, "Alice", NULL);
     struct bench b;
     (void)state;
     house(&b);
@@ -235,7 +192,7 @@ static void who_may_be_found_with_what(void **state)
 static void how_it_is_found(void **state)
 {
     static struct ask a;
-    const struct made good = make(ANY, ALICE, NULL), post = make(ANY, POST, NULL);
+    const struct made good = made_of(ANY, ALICE, NULL), post = made_of(ANY, POST, NULL);
     struct bench b;
     (void)state;
     house(&b);
@@ -277,11 +234,11 @@ static void how_it_is_found(void **state)
 static void what_is_so_already_is_no_change(void **state)
 {
     static struct ask a;
-    const struct made first = make(ANY, ALICE, NULL), second = make(OTHER, ALICE, NULL);
+    const struct made first = made_of(ANY, ALICE, NULL), second = made_of(OTHER, ALICE, NULL);
     struct bench b;
     (void)state;
     house(&b);
-    own(&b, &second);
+    own(&b, &second.verdict);
     assert_int_equal(withdraw(&b, ALICE), OK);
     assert_int_equal(changes(&b), 0);
     assert_int_equal(publish(&b, ALICE, &first), OK);
@@ -338,7 +295,7 @@ static void audit_finds_what_does_not_fit(void **state)
     (void)state;
     memset(long_id, 'a', PUBLISHED_FRONT);
     memcpy(long_id + PUBLISHED_FRONT, " <" ALICE ">", sizeof(" <" ALICE ">"));
-    const struct made good = make(ANY, long_id, NULL);
+    const struct made good = made_of(ANY, long_id, NULL);
     for (size_t i = 0; i <= strlen(letters) + 2; i++) {
         struct schema_keybuf kb;
         struct bench b;

@@ -11,18 +11,9 @@
 
 enum { OWN = 9, STRANGE = 30 /* seeds of primary keys */ };
 
-struct made {
-    uint8_t cert[PUBLISHED_CERT_MAX];
-    size_t len;
-    struct pgp_verdict verdict;
-};
-
 static struct made make(uint8_t seed, const char *user_id)
 {
-    struct made m;
-    m.len = published_cert(seed, (const char *const[]){user_id, NULL}, m.cert, &m.verdict);
-    assert_true(m.len > 0);
-    return m;
+    return made_of(seed, user_id, NULL);
 }
 
 /* The n-th that differs, of one key and address. */
@@ -59,34 +50,14 @@ static struct token waiting(struct bench *b, const char *address, const struct m
     return t;
 }
 
-static int set(struct bench *b, uint8_t publish)
-{
-    const struct vault_request q = {.type = VAULT_ACCOUNT_SET,
-                                    .account = b->account,
-                                    .new = {.policy = VAULT_POLICY_KEEP,
-                                            .quota = VAULT_QUOTA_KEEP,
-                                            .seal_v2 = VAULT_SEAL_V2_KEEP,
-                                            .encrypt = VAULT_ENCRYPT_KEEP,
-                                            .publish = publish}};
-    return request(b, &q, -1);
-}
-
 static void house(struct bench *b)
 {
     const struct made m = make(OWN, ALICE);
-    struct vault_request q = {.type = VAULT_KEY_ADD, .key = {.verdict = m.verdict, .cert_len = 4}};
-    const char *const others[][2] = {{POST, ""}, {"@example.org", ""}};
     bench_mem(b, true);
     bench_account(b);
-    q.account = b->account;
-    q.key.verdict.enc_expires = (uint32_t)test_now - 10; /* nobody is to be told */
-    assert_int_equal(request_cert(b, &q, "cert", 4), OK);
-    for (size_t i = 0; i < 2; i++) {
-        const struct vault_request add = {.type = VAULT_ADDRESS_ADD,
-                                          .account = b->account,
-                                          .name = {slice_str(others[i][0]), i ? ADDRESS_CATCH_ALL : ADDRESS_ALIAS}};
-        assert_int_equal(request(b, &add, -1), OK);
-    }
+    own(b, &m.verdict);
+    own_address(b, POST, ADDRESS_ALIAS);
+    own_address(b, "@example.org", ADDRESS_CATCH_ALL);
 }
 
 struct counted {
@@ -149,10 +120,10 @@ static void who_may_be_asked(void **state)
     assert_int_equal(upload(&b, ALICE, &post), ERR_REFUSED);
     assert_int_equal(upload(&b, ALICE, &detail), ERR_REFUSED);
     assert_int_equal(upload(&b, ALICE, &stranger), ERR_DENIED);
-    assert_int_equal(set(&b, 0), OK);
+    assert_int_equal(wish(&b, 0), OK);
     assert_int_equal(upload(&b, ALICE, &good), ERR_DENIED);
     assert_int_equal(count(&b).records, 0);
-    assert_int_equal(set(&b, 1), OK);
+    assert_int_equal(wish(&b, 1), OK);
     assert_int_equal(upload(&b, "Alice@EXAMPLE.org", &good), OK);
     b.vault->uploads_other = true;
     assert_int_equal(upload(&b, ALICE, &stranger), OK);
@@ -251,9 +222,9 @@ static void what_is_right_at_the_word_counts(void **state)
     const struct token t = waiting(&b, POST, &m), other = waiting(&b, ALICE, &strange);
     b.vault->uploads_other = false;
     assert_int_equal(confirm(&b, other.b), ERR_DENIED);
-    assert_int_equal(set(&b, 0), OK);
+    assert_int_equal(wish(&b, 0), OK);
     assert_int_equal(confirm(&b, t.b), ERR_DENIED);
-    assert_int_equal(set(&b, 1), OK);
+    assert_int_equal(wish(&b, 1), OK);
     const struct vault_request gone = {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str(POST)};
     assert_int_equal(request(&b, &gone, -1), OK);
     assert_int_equal(confirm(&b, t.b), ERR_NOT_FOUND);
