@@ -15,6 +15,7 @@
 
 #define N(v) (sizeof(v) / sizeof((v)[0]))
 
+/* Level 1, "Header Format". */
 static void values(void **state)
 {
     static const struct {
@@ -22,7 +23,7 @@ static void values(void **state)
         int err;
         const char *address;
         bool mutual;
-        const char *key;
+        const char *key; /* NULL: the keydata is no base64 */
     } rows[] = {
         /* Delta Chat: all on one line, folded by the mail's writer */
         {" addr=alice@example.org; prefer-encrypt=mutual; keydata=YWJj\r\n ZGVm", OK, "alice@example.org", true,
@@ -35,6 +36,11 @@ static void values(void **state)
         /* Mailvelope: a fold before each attribute */
         {"\r\n addr=alice@example.org;\r\n prefer-encrypt=mutual;\r\n keydata=YWJjZGU=", OK, "alice@example.org", true,
          "abcde"},
+        /* names and words in any case, as fields have them; blanks and tabs around each */
+        {"ADDR=alice@example.org; Prefer-Encrypt=MUTUAL; KeyData=YWJj", OK, "alice@example.org", true, "abc"},
+        {"\taddr =\talice@example.org ;\r\n\tkeydata\t= Y W\tJ\r\n\tj ", OK, "alice@example.org", false, "abc"},
+        /* K-9 once cut the whole field into lines of 76, an address too: unfolded, that has a blank in it */
+        {"addr=alice@exam\r\n ple.org; keydata=YWJj", ERR_FORMAT, NULL, false, NULL},
         {"addr=ALICE@Example.ORG; keydata=YWJj", OK, "alice@example.org", false, "abc"},
         {"addr=alice@b\xc3\xbc"
          "cher.example; keydata=YWJj",
@@ -59,6 +65,12 @@ static void values(void **state)
         {"addr=alice@example.org; monkey=critical; keydata=YWJj", ERR_UNSUPPORTED, NULL, false, NULL},
         {"to=alice@example.org; key=YWJj", ERR_UNSUPPORTED, NULL, false, NULL}, /* an early draft's */
         {"addr=alice@example.org; type=1; keydata=YWJj", ERR_UNSUPPORTED, NULL, false, NULL},
+        {"addr=alice@example.org; keydata*0=\"YW\"; keydata*1=\"Jj\"", ERR_UNSUPPORTED, NULL, false,
+         NULL},                                                                             /* RFC 2231 */
+        {"addr=alice@example.org; keydata=\"YWJj\"", OK, "alice@example.org", false, NULL}, /* no value is quoted */
+        {"prefer-encrypt=mutual", ERR_FORMAT, NULL, false, NULL},                           /* of a Setup Message */
+        {"addr=alice@example.org; _=; keydata=YWJj", ERR_FORMAT, NULL, false, NULL},
+        {"addr=alice@example.org; _a=1; _a=2; _keydata=ZGVm; keydata=YWJj", OK, "alice@example.org", false, "abc"},
         {"addr=alice@example.org; ; keydata=YWJj", ERR_FORMAT, NULL, false, NULL},
         {"addr=alice@example.org; novalue; keydata=YWJj", ERR_FORMAT, NULL, false, NULL},
         {"addr=alice@example.org; =x; keydata=YWJj", ERR_FORMAT, NULL, false, NULL},
@@ -77,7 +89,10 @@ static void values(void **state)
             continue;
         assert_string_equal(a.address, rows[i].address);
         assert_int_equal(a.mutual, rows[i].mutual);
-        assert_int_equal(autocrypt_decode(&a, key, &len), OK);
+        err = autocrypt_decode(&a, key, &len);
+        assert_int_equal(err, rows[i].key ? OK : ERR_FORMAT);
+        if (err)
+            continue;
         assert_int_equal(len, strlen(rows[i].key));
         assert_memory_equal(key, rows[i].key, len);
     }
@@ -116,6 +131,7 @@ static void too_much(void **state)
 #define OTHER "Autocrypt: addr=mallory@example.org; keydata=ZGVm\r\n"
 #define FROM "From: Alice <alice@example.org>\r\n"
 
+/* Level 1, "Updating Autocrypt Peer State". */
 static void mails(void **state)
 {
     enum { NOW = 1780000000, DAY = 86400 };
