@@ -245,7 +245,9 @@ class Instance:
                               "send_messages_minute") if n in known]
         sessions = [n for n in ("smtp_sessions_account",) if n in known]
         web = [n for n in ("http", "https") if not self.web and re.search(rf"^#? *{n} =", known, re.M)]
-        self.configure(**{"imap_plain_auth_loopback": "yes", "role_uid_base": 61800 + 100 * int(worker),
+        judged = ["auth_exempt"] if "auth_exempt" in known else []  # names that a test makes up resolve nowhere
+        self.configure(**{**dict.fromkeys(judged, "0.0.0.0/0, ::/0"),
+                          "imap_plain_auth_loopback": "yes", "role_uid_base": 61800 + 100 * int(worker),
                           **dict.fromkeys(limits, 0), **dict.fromkeys(sessions, 1000),
                           **dict.fromkeys(web, "no"), **settings,
                           "reader_turn_ms": min(self.turn_ms, 100)})

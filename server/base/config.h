@@ -43,9 +43,14 @@ struct config {
     uint32_t hold_max, queue_lifetime;                                        /* seconds */
     uint32_t send_messages_day, send_recipients_day, send_new_recipients_day; /* of an account; 0: no limit */
     uint32_t send_domain_messages_day;                                        /* of a domain's accounts */
-    uint32_t complaints_day; /* about an account's mail; 0: they hold nobody */
-    bool forward_plaintext;  /* mail may be forwarded to whom no key is known of */
-    char xclient_hosts[512]; /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
+    uint32_t complaints_day;                  /* about an account's mail; 0: they hold nobody */
+    bool auth_reject, auth_junk;              /* as the author's domain asks (DMARC) */
+    bool auth_author_reject, auth_spf_reject; /* mail of no one author; SPF fails and DMARC does not pass */
+    bool helo_reject;                         /* who calls himself by a name that is none, or ours */
+    char auth_unavailable[16];                /* accept, defer */
+    char auth_exempt[512], arc_trusted[512];  /* ADDR[/BITS] with commas; names with commas */
+    bool forward_plaintext;                   /* mail may be forwarded to whom no key is known of */
+    char xclient_hosts[512];                  /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
     uint32_t imap_sessions, imap_sessions_peer, imap_sessions_account;
     uint32_t imap_login_timeout, imap_idle_timeout; /* seconds */

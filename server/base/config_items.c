@@ -17,6 +17,7 @@ static bool valid_servers(const char *s);
 static bool valid_stubs(const char *s);
 static bool valid_prefixes(const char *s);
 static bool valid_domains(const char *s);
+static bool valid_networks(const char *s);
 static bool valid_path(const char *s);
 static bool valid_path_or_none(const char *s);
 static bool valid_source(const char *s);
@@ -25,6 +26,7 @@ static bool valid_user(const char *s);
 static bool valid_mailbox(const char *s);
 static bool valid_level(const char *s);
 static bool valid_policy(const char *s);
+static bool valid_unavailable(const char *s);
 static bool valid_sts_mode(const char *s);
 static bool valid_sts_names(const char *s);
 static bool valid_key_server(const char *s);
@@ -154,6 +156,27 @@ const struct config_item config_items[] = {
     U32(complaints_day, LIVE, 10, 0, 200,
         "Messages of one account that others may complain about in any 24 hours, by feedback reports (RFC 5965) to "
         "abuse@; past it the account is held. 0: they hold nobody."),
+    BOOL(auth_reject, LIVE, 1,
+         "Refuse mail (550) that fails DMARC where the domain of its From asks for that (p=reject, RFC 9989)."),
+    BOOL(auth_junk, LIVE, 1,
+         "Put into the mailbox for junk what fails DMARC with p=quarantine (or p=reject, if auth_reject is no), and "
+         "mail whose From is missing, twice, or read in different ways."),
+    BOOL(auth_author_reject, LIVE, 0,
+         "Refuse mail whose From is missing, twice, or read in different ways, instead of auth_junk."),
+    BOOL(auth_spf_reject, LIVE, 0,
+         "Refuse mail that fails SPF (-all) and does not pass DMARC, whatever its author's domain asks for. Forwarded "
+         "mail often does."),
+    BOOL(helo_reject, LIVE, 0,
+         "Refuse mail of servers that call themselves (HELO) by what is no name, or by this server's own."),
+    TEXT(auth_unavailable, LIVE, "accept", valid_unavailable, "accept or defer",
+         "Mail of whose author's domain nobody can tell now what it asks for (names do not resolve): accept, or defer "
+         "(451). What that may refuse or call junk is deferred in any case."),
+    TEXT(auth_exempt, LIVE, "127.0.0.0/8, ::1", valid_networks,
+         "addresses (ADDR, ADDR/BITS) with commas between them, or nothing",
+         "Mail of these is not judged: servers of our own that take mail in for us, or make it."),
+    TEXT(arc_trusted, LIVE, "", valid_domains, "names with commas between them, or nothing",
+         "Domains of lists and forwarders that are believed: mail that fails DMARC is accepted if all who sealed it "
+         "(ARC, RFC 8617) are here and the seals hold."),
     BOOL(forward_plaintext, LIVE, 0,
          "Let an account's mail be forwarded in the clear to an address of which no key is known (letterlock account "
          "set --forward). With no, such mail is kept and not forwarded."),
@@ -398,6 +421,19 @@ static bool valid_prefixes(const char *s)
     return valid_list(s, valid_prefix);
 }
 
+/* Those with a port are none. */
+static bool valid_network(char *one)
+{
+    struct prefix p;
+
+    return prefix_parse(one, &p) == OK && p.port == 0;
+}
+
+static bool valid_networks(const char *s)
+{
+    return valid_list(s, valid_network);
+}
+
 static bool valid_one_domain(char *one)
 {
     return valid_domain(one);
@@ -427,6 +463,13 @@ static bool one_of(const char *s, const char *const *words)
 static bool valid_sts_mode(const char *s)
 {
     static const char *const words[] = {"none", "testing", "enforce", NULL};
+
+    return one_of(s, words);
+}
+
+static bool valid_unavailable(const char *s)
+{
+    static const char *const words[] = {"accept", "defer", NULL};
 
     return one_of(s, words);
 }

@@ -59,7 +59,17 @@
     X(REPORTS, "feedback_reports")      /* to abuse@, whether they count or not */                   \
     X(PACED, "paced")                   /* messages and logins of accounts that had to wait */       \
     X(PACED_REFUSED, "paced_refused")   /* that waited in vain, or had too many sessions */          \
-    X(KEYS_SOUGHT, "keys_sought")       /* of people elsewhere */                                    \
+    X(JUDGED, "judged")                 /* messages from the world, by SPF, DKIM and DMARC */        \
+    X(JUDGED_PASS, "judged_pass")       /* that pass DMARC */                                        \
+    X(JUDGED_UNKNOWN, "judged_unknown") /* of which nobody could tell */                             \
+    X(AUTH_REFUSED, "refused_auth")     /* by what was found */                                      \
+    X(AUTH_JUNK, "junk")                /* put there by it */                                        \
+    X(AUTH_DEFERRED, "deferred_auth")   /* until it can be told */                                   \
+    X(ANSWERS_FOUND, "names_found")     /* look-ups that asked nobody */                             \
+    X(ANSWERS_ASKED, "names_asked")     /* that `resolver` was asked for */                          \
+    X(ANSWERS_NOW, "names_kept_now")    /* answers */                                                \
+    X(ANSWERS_WAITING_NOW, "names_waiting_now")                                                      \
+    X(KEYS_SOUGHT, "keys_sought") /* of people elsewhere */                                          \
     X(KEYS_FOUND, "keys_found")                                                                      \
     X(KEYS_NOW, "keys_known_now") /* addresses of which it is known whether they have one */
 

@@ -177,36 +177,42 @@
     WORD(PROOF, FINGERPRINT, "fingerprint")
 
 /* What became of a mail, and why. */
-#define EVENT_WORDS_REASON(WORD)                                                \
-    WORD(REASON, ACCEPTED, "accepted")                                          \
-    WORD(REASON, ABANDONED, "abandoned") /* by the sender */                    \
-    WORD(REASON, TIMEOUT, "timeout")                                            \
-    WORD(REASON, SHED, "shed") /* the server was full */                        \
-    WORD(REASON, STOPPING, "stopping")                                          \
-    WORD(REASON, ERRORS, "errors")       /* too many */                         \
-    WORD(REASON, MALFORMED, "malformed") /* address */                          \
-    WORD(REASON, SYNTAX, "syntax")                                              \
-    WORD(REASON, ORDER, "order") /* of commands */                              \
-    WORD(REASON, NON_ASCII, "non-ascii")                                        \
-    WORD(REASON, TOO_MANY, "too-many-recipients")                               \
-    WORD(REASON, TOO_LARGE, "too-large")                                        \
-    WORD(REASON, BARE, "bare-cr-or-lf")                                         \
-    WORD(REASON, LONG_LINE, "long-line")                                        \
-    WORD(REASON, NO_MEMORY, "no-memory") /* too much mail in flight */          \
-    WORD(REASON, NO_USER, "no-user")                                            \
-    WORD(REASON, RELAY, "relay")                                                \
-    WORD(REASON, NOT_OWN, "not-own-address") /* who has logged in may not */    \
-    WORD(REASON, REVOKED, "password-revoked")                                   \
-    WORD(REASON, SUPPRESSED, "suppressed") /* bounced for good lately */        \
-    WORD(REASON, HELD, "held")             /* account, or its domain's limit */ \
-    WORD(REASON, HIDDEN, "hidden-address") /* stands for one that is sealed */  \
-    WORD(REASON, NO_KEY, "no-key")                                              \
-    WORD(REASON, UNAPPROVED, "not-approved") /* keys or address */              \
-    WORD(REASON, MAILBOX_FULL, "mailbox-full")                                  \
-    WORD(REASON, NO_ROOM, "no-room")                                            \
-    WORD(REASON, LOOP, "loop")                                                  \
-    WORD(REASON, UNKEEPABLE, "unkeepable")                                      \
-    WORD(REASON, DEFERRED, "deferred") /* something failed for the moment */    \
+#define EVENT_WORDS_REASON(WORD)                                                               \
+    WORD(REASON, ACCEPTED, "accepted")                                                         \
+    WORD(REASON, ABANDONED, "abandoned") /* by the sender */                                   \
+    WORD(REASON, TIMEOUT, "timeout")                                                           \
+    WORD(REASON, SHED, "shed") /* the server was full */                                       \
+    WORD(REASON, STOPPING, "stopping")                                                         \
+    WORD(REASON, ERRORS, "errors")       /* too many */                                        \
+    WORD(REASON, MALFORMED, "malformed") /* address */                                         \
+    WORD(REASON, SYNTAX, "syntax")                                                             \
+    WORD(REASON, ORDER, "order") /* of commands */                                             \
+    WORD(REASON, NON_ASCII, "non-ascii")                                                       \
+    WORD(REASON, TOO_MANY, "too-many-recipients")                                              \
+    WORD(REASON, TOO_LARGE, "too-large")                                                       \
+    WORD(REASON, BARE, "bare-cr-or-lf")                                                        \
+    WORD(REASON, LONG_LINE, "long-line")                                                       \
+    WORD(REASON, NO_MEMORY, "no-memory") /* too much mail in flight */                         \
+    WORD(REASON, NO_USER, "no-user")                                                           \
+    WORD(REASON, RELAY, "relay")                                                               \
+    WORD(REASON, NOT_OWN, "not-own-address") /* who has logged in may not */                   \
+    WORD(REASON, REVOKED, "password-revoked")                                                  \
+    WORD(REASON, SUPPRESSED, "suppressed") /* bounced for good lately */                       \
+    WORD(REASON, HELD, "held")             /* account, or its domain's limit */                \
+    WORD(REASON, HIDDEN, "hidden-address") /* stands for one that is sealed */                 \
+    WORD(REASON, NO_KEY, "no-key")                                                             \
+    WORD(REASON, UNAPPROVED, "not-approved") /* keys or address */                             \
+    WORD(REASON, MAILBOX_FULL, "mailbox-full")                                                 \
+    WORD(REASON, NO_ROOM, "no-room")                                                           \
+    WORD(REASON, LOOP, "loop")                                                                 \
+    WORD(REASON, UNKEEPABLE, "unkeepable")                                                     \
+    WORD(REASON, JUNK, "junk")           /* accepted, into the mailbox for it */               \
+    WORD(REASON, DMARC, "dmarc")         /* fails it, and the author's domain asks for that */ \
+    WORD(REASON, NO_AUTHOR, "no-author") /* that all would read alike */                       \
+    WORD(REASON, SPF, "spf")                                                                   \
+    WORD(REASON, HELO, "helo")         /* no name, or ours */                                  \
+    WORD(REASON, UNJUDGED, "unjudged") /* names do not resolve now */                          \
+    WORD(REASON, DEFERRED, "deferred") /* something failed for the moment */                   \
     WORD(REASON, OTHER, "other")
 
 /* How far a mail came: the command that was refused, the content, or its end. */

@@ -41,6 +41,12 @@ static const char *const reasons[] = {
     [EVENT_REASON_NO_ROOM] = "there was no room to store it",
     [EVENT_REASON_LOOP] = "it had been through too many servers: a loop",
     [EVENT_REASON_UNKEEPABLE] = "it is beyond what the server can keep",
+    [EVENT_REASON_JUNK] = "it was sealed and stored with the junk",
+    [EVENT_REASON_DMARC] = "it fails DMARC, and the domain of its From asks that such mail be refused",
+    [EVENT_REASON_NO_AUTHOR] = "nobody can tell who wrote it: no From, several, or an unclear one",
+    [EVENT_REASON_SPF] = "it fails SPF",
+    [EVENT_REASON_HELO] = "the sending server called itself by no name, or by ours",
+    [EVENT_REASON_UNJUDGED] = "whether its author's domain sent it could not be told then",
     [EVENT_REASON_DEFERRED] = "something here failed, or was away for the moment",
     [EVENT_REASON_OTHER] = "for another reason",
 };
@@ -116,7 +122,7 @@ static const char *outcome(const struct trace_found *f)
     };
     const uint64_t at = f->numbers[AT], reply = f->numbers[REPLY];
 
-    if (f->numbers[REASON] == EVENT_REASON_ACCEPTED)
+    if (f->numbers[REASON] == EVENT_REASON_ACCEPTED || f->numbers[REASON] == EVENT_REASON_JUNK)
         return "accepted";
     return reply == 0 || reply == 421 ? lost[at] : refused[at];
 }

@@ -61,8 +61,8 @@ void dns_channel(struct dns *d, int fd); /* the first channel to the resolver, o
  * no server answered (SERVFAIL), or too many ask; ERR_TIMEOUT; ERR_GONE: no resolver; ERR_LIMIT: the answer is too
  * large. All but OK mean the same to mail: later. */
 typedef void dns_fn(void *arg, int err, const struct dns_answer *a);
-/* name: as text, in A-labels (address_normalize gives them). ERR_FORMAT: not a name; ERR_FULL, ERR_MEMORY: fn is not
- * called. */
+/* name: as text, in A-labels (address_normalize gives them); any printable octet is of a label. ERR_FORMAT: not a name;
+ * ERR_FULL, ERR_MEMORY: fn is not called. */
 int dns_ask(struct dns *d, enum dns_type type, const char *name, dns_fn *fn, void *arg, struct dns_question **ret);
 void dns_cancel(struct dns_question *q); /* fn is not called */
 

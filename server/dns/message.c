@@ -38,7 +38,17 @@ bool dns_type_known(unsigned type)
     return shape_of(type) != NULL;
 }
 
-bool dns_name_valid(const char *name)
+static bool is_of_name(char c)
+{
+    return c >= ' ' && c <= '~' && !(c >= 'A' && c <= 'Z');
+}
+
+static bool is_of_host(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
+}
+
+static bool labels_valid(const char *name, bool (*is_of)(char c))
 {
     size_t label = 0, i = 0;
 
@@ -51,11 +61,21 @@ bool dns_name_valid(const char *name)
             if (c == '\0')
                 return i <= NAME_TEXT_MAX;
             label = 0;
-        } else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/')
+        } else if (is_of(c))
             label++;
         else
             return false;
     }
+}
+
+bool dns_name_valid(const char *name)
+{
+    return labels_valid(name, is_of_name);
+}
+
+bool dns_host_valid(const char *name)
+{
+    return labels_valid(name, is_of_host);
 }
 
 void dns_space_clear(struct dns_space *s)
@@ -101,12 +121,24 @@ void dns_answer_pack(struct pack *p, enum dns_type type, const struct dns_answer
     }
 }
 
-static int unpack_name(struct unpack *u, struct dns_space *s, bool may_be_root, const char **ret)
+/* A record's: the root too. */
+static int unpack_host(struct unpack *u, struct dns_space *s, const char **ret)
 {
     char name[NAME_TEXT_MAX + 1];
 
     unpack_str(u, name, sizeof(name));
-    if (u->failed || !(dns_name_valid(name) || (may_be_root && !*name)))
+    if (u->failed || !(dns_host_valid(name) || !*name))
+        return ERR_FORMAT;
+    *ret = dns_space_text(s, name);
+    return *ret ? OK : ERR_LIMIT;
+}
+
+static int unpack_canonical(struct unpack *u, struct dns_space *s, const char **ret)
+{
+    char name[NAME_TEXT_MAX + 1];
+
+    unpack_str(u, name, sizeof(name));
+    if (u->failed || !dns_name_valid(name))
         return ERR_FORMAT;
     *ret = dns_space_text(s, name);
     return *ret ? OK : ERR_LIMIT;
@@ -122,7 +154,7 @@ static int unpack_record(struct unpack *u, const struct shape *shape, struct dns
     r->selector = unpack_u8(u);
     r->matching = unpack_u8(u);
     if (shape->has_name)
-        err = unpack_name(u, s, true, &r->name);
+        err = unpack_host(u, s, &r->name);
     else
         none = unpack_u32(u);
     if (err != OK)
@@ -150,7 +182,7 @@ int dns_answer_unpack(struct unpack *u, enum dns_type type, struct dns_space *s)
         return ERR_FORMAT;
     s->answer.trust = trust ? DNS_SECURE : DNS_INSECURE;
     s->answer.exists = exists;
-    err = unpack_name(u, s, false, &s->answer.canonical);
+    err = unpack_canonical(u, s, &s->answer.canonical);
     s->answer.n = unpack_u16(u);
     if (err == OK && (u->failed || s->answer.n > DNS_RECORDS_MAX || (s->answer.n && !exists)))
         err = ERR_FORMAT;

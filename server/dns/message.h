@@ -22,9 +22,11 @@ const uint8_t *dns_space_put(struct dns_space *s, const void *data, size_t len);
 const char *dns_space_text(struct dns_space *s, const char *text);
 
 bool dns_type_known(unsigned type);
-/* Labels of 1 to 63 lower-case letters, digits, hyphens, underscores (RFC 8552), slashes (RFC 2317), 253 octets in all,
- * no final dot. */
+/* What may be asked for: labels of 1 to 63 octets, 253 in all, no final dot; printable ASCII and blanks, in lower case.
+ * SPF's macros put in what senders say (RFC 7208 section 7). */
 bool dns_name_valid(const char *name);
+/* What records may name: of that lower-case letters, digits, hyphens, underscores (RFC 8552) and slashes (RFC 2317). */
+bool dns_host_valid(const char *name);
 
 void dns_answer_pack(struct pack *p, enum dns_type type, const struct dns_answer *a);
 /* Into s. ERR_FORMAT: it is none to a question of this type; ERR_LIMIT: it is longer than an answer may be. */

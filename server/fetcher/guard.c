@@ -121,7 +121,7 @@ static bool take_host(const char *host, char out[GUARD_HOST_MAX + 1])
     for (size_t i = 0; i <= len; i++)
         out[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] | 0x20 : host[i]);
     last = strrchr(out, '.');
-    return dns_name_valid(out) && !strpbrk(out, "/_") && last && last[1] >= 'a' && last[1] <= 'z';
+    return dns_host_valid(out) && !strpbrk(out, "/_") && last && last[1] >= 'a' && last[1] <= 'z';
 }
 
 static bool has_part(CURLU *u, CURLUPart what)

@@ -10,6 +10,7 @@
 #include "server/dns/dns.h"
 #include "server/fetch/fetch.h"
 #include "server/ingest/internal/internal.h"
+#include "server/ingest/judge/judge.h"
 #include "server/ingest/mx/mx.h"
 #include "server/ingest/submission/pace.h"
 #include "server/ingest/submission/strangers.h"
@@ -45,6 +46,7 @@ static void on_reload(void *arg, const struct service *s)
     submission_pacing_limits(in->pacing, &in->config);
     submission_strangers_configure(in->strangers, &in->config);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
+    judge_configure(in->judge, &in->config);
     if (in->notices)
         notices_set_days(in->notices, in->config.key_notice_days);
 }
@@ -56,6 +58,7 @@ static void on_stop(void *arg)
     in->stopping = true;
     notices_destroy(in->notices);
     in->notices = NULL;
+    judge_stop(in->judge);
     smtp_session_stop_all(in);
 }
 
@@ -64,12 +67,23 @@ static void on_status(const void *arg, struct pack *reply)
     const struct ingest *in = arg;
     const struct strangers_counts keys = submission_strangers_counts(in->strangers);
 
+    const struct answers_counts names = answers_counts(judge_answers(in->judge));
+    const struct {
+        enum ingest_counter counter;
+        uint64_t n;
+    } others[] = {
+        {COUNT_ANSWERS_FOUND, names.found}, {COUNT_ANSWERS_ASKED, names.asked},
+        {COUNT_ANSWERS_NOW, names.kept},    {COUNT_ANSWERS_WAITING_NOW, names.waiting},
+        {COUNT_KEYS_SOUGHT, keys.sought},   {COUNT_KEYS_FOUND, keys.found},
+        {COUNT_KEYS_NOW, keys.now},
+    };
+    uint64_t n[INGEST_COUNTERS_N];
+
+    memcpy(n, in->counters, sizeof(n));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        n[others[i].counter] = others[i].n;
     for (int i = 0; i < INGEST_COUNTERS_N; i++)
-        role_status_put(reply, COUNTER_INGEST_SESSIONS + (enum counter)i,
-                        i == COUNT_KEYS_SOUGHT  ? keys.sought
-                        : i == COUNT_KEYS_FOUND ? keys.found
-                        : i == COUNT_KEYS_NOW   ? keys.now
-                                                : in->counters[i]);
+        role_status_put(reply, COUNTER_INGEST_SESSIONS + (enum counter)i, n[i]);
 }
 
 static void on_notice_sent(void *arg)
@@ -115,13 +129,16 @@ static int on_start(void *arg, const struct service *s)
     in->dns = dns_create(in->loop);
     in->fetch = fetch_create(in->loop);
     in->strangers = in->dns && in->fetch ? submission_strangers_create(in->loop, in->dns, in->fetch) : NULL;
-    if (!in->depositor.sealer || !in->content || !in->debts || !in->pacing || !in->login || !in->strangers)
+    in->judge = in->dns ? judge_create(in->loop, in->dns) : NULL;
+    if (!in->judge || !in->depositor.sealer || !in->content || !in->debts || !in->pacing || !in->login ||
+        !in->strangers)
         return ERR_MEMORY;
     role_on_login(login_reply, in->login);
     in->enqueuer = enqueuer_create(in->loop, in->view, s->vault, record_keys_queue_public(view_keys(in->view)));
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     submission_pacing_limits(in->pacing, &in->config);
     submission_strangers_configure(in->strangers, &in->config);
+    judge_configure(in->judge, &in->config);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     return s->instance == 0 ? ingest_start_notices(in) : OK;
 }
@@ -137,6 +154,7 @@ static void on_finish(void *arg)
     enqueuer_destroy(in->enqueuer);
     submission_strangers_destroy(in->strangers);
     fetch_destroy(in->fetch);
+    judge_destroy(in->judge);
     dns_destroy(in->dns);
     login_destroy(in->login);
     told_seen_flush(&in->seen);

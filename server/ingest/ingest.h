@@ -24,6 +24,7 @@ struct dns;
 struct enqueuer;
 struct fetch;
 struct internal;
+struct judge;
 struct login;
 struct pacing;
 struct smtp_session;
@@ -57,6 +58,7 @@ struct ingest {
     struct pacing *pacing;     /* of accounts that send (submission/pace.h) */
     struct enqueuer *enqueuer; /* NULL: there is no queue */
     struct dns *dns;
+    struct judge *judge; /* who wrote what comes from the world (judge/judge.h); NULL: nothing is judged */
     struct fetch *fetch;
     struct strangers *strangers; /* keys of people elsewhere (submission/strangers.h); NULL: nobody looks for any */
     struct slowing slowing;

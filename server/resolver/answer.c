@@ -17,7 +17,7 @@ enum {
     TTL_NONE = 60, /* of "no such records" without an SOA to say it */
 };
 
-/* A name as text. What is no host's name is odd, and equals no name that was asked for. */
+/* A name as text. What nobody can ask for is odd, and equals no name that was asked for. */
 struct name {
     char text[WIRE_NAME_MAX + 1];
     bool odd;
@@ -182,12 +182,17 @@ static int read_address(const struct reader *r, const struct rr *rr, struct dns_
     return put_data(s, ret, r->wire + rr->data, rr->len);
 }
 
+static bool host_name(const struct reader *r, const struct rr *rr, size_t skip, struct name *ret)
+{
+    return data_name(r, rr, skip, ret) == OK && !ret->odd && (!*ret->text || dns_host_valid(ret->text));
+}
+
 static int read_host(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret)
 {
     size_t skip = rr->type == DNS_MX ? 2 : 0;
     struct name name;
 
-    if (data_name(r, rr, skip, &name) != OK || name.odd)
+    if (!host_name(r, rr, skip, &name))
         return ERR_FORMAT;
     ret->preference = skip ? u16_at(r, rr->data) : 0;
     ret->name = dns_space_text(s, name.text);
@@ -248,7 +253,7 @@ static int read_caa(const struct reader *r, const struct rr *rr, struct dns_spac
         tag[i] = (char)c;
     }
     tag[n] = '\0';
-    if (!dns_name_valid(tag)) /* the channel takes it for a name: no tag is so long */
+    if (!dns_host_valid(tag)) /* the channel takes it for a name: no tag is so long */
         return ERR_FORMAT;
     ret->usage = p[0];
     ret->name = dns_space_text(s, tag);
@@ -260,7 +265,7 @@ static int read_service(const struct reader *r, const struct rr *rr, struct dns_
 {
     struct name name;
 
-    if (rr->len < 7 || data_name(r, rr, 6, &name) != OK || name.odd)
+    if (rr->len < 7 || !host_name(r, rr, 6, &name))
         return ERR_FORMAT;
     ret->preference = u16_at(r, rr->data);
     ret->name = dns_space_text(s, name.text);

@@ -223,6 +223,25 @@ static void upstreams_end(struct lookups *s)
     }
 }
 
+/* libunbound reads a backslash as the beginning of an escape. */
+static void escape(const char *name, char out[2 * DNS_NAME_MAX + 1])
+{
+    for (; *name; name++) {
+        if (*name == '\\')
+            *out++ = '\\';
+        *out++ = *name;
+    }
+    *out = '\0';
+}
+
+static int resolve(struct lookup *l)
+{
+    char name[2 * DNS_NAME_MAX + 1];
+
+    escape(l->name, name);
+    return ub_resolve_event(l->up->ub, name, l->type, CLASS_IN, l, on_answer, NULL);
+}
+
 static void begin_some(void *arg)
 {
     struct lookups *s = arg;
@@ -241,7 +260,7 @@ static void begin_some(void *arg)
         }
         question_unlink(q);
         lookup_join(l, q);
-        if (fresh && ub_resolve_event(l->up->ub, l->name, l->type, CLASS_IN, l, on_answer, NULL) != 0)
+        if (fresh && resolve(l) != 0)
             lookup_end(l, ERR_MEMORY, NULL);
     }
 }

@@ -3,6 +3,7 @@
 #include "server/sealer/sealer.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "server/format/parcel.h"
 #include "server/format/render.h"
 
+enum { SEAL_WARNINGS_MAX = 256 };
 enum { HEAD_MAX = HEADER_MAX + 64 * 1024 /* header block and a piece of the body, in one piece */ };
 
 struct sealer {
@@ -231,7 +233,7 @@ static int outer_done(struct seal_op *op, const struct buf *outer)
 
 static int make_capsule(struct seal_op *op, bool foreign)
 {
-    char warnings[64] = "";
+    char warnings[SEAL_WARNINGS_MAX];
     struct capsule_params p = {
         .sealed_by = op->s->domain,
         .sealed_at = op->q.now,
@@ -243,10 +245,11 @@ static int make_capsule(struct seal_op *op, bool foreign)
         .warnings = warnings,
     };
 
-    if (op->keys->first_expiry && op->keys->first_expiry <= op->q.now)
-        strcpy(warnings, "key-expired,"); /* losing mail helps nobody: it is sealed and said */
-    if (op->result.wildcard)
-        strcat(warnings, "hidden-recipients"); /* kept, though nobody can tell here whether its reader can open it */
+    /* An expired key: losing mail helps nobody, so it is sealed and said. Hidden recipients: it is kept, though nobody
+     * can tell here whether its reader can open it. */
+    snprintf(warnings, sizeof(warnings), "%s%s%s",
+             op->keys->first_expiry && op->keys->first_expiry <= op->q.now ? "key-expired," : "",
+             op->result.wildcard ? "hidden-recipients," : "", op->q.warnings ? op->q.warnings : "");
     return capsule_make(&p, &op->header, &op->capsule);
 }
 

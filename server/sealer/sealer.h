@@ -34,6 +34,7 @@ struct seal_request {
     const char *return_path;             /* the envelope's sender, "" for none; NULL: the mail did not come by SMTP */
     const char *received;                /* our Received field, complete */
     const char *auth_results;            /* complete field, or "" */
+    const char *warnings;                /* for the capsule: words with commas between them, or NULL */
     const char *tls;                     /* conn_tls_info, or "" */
     uint64_t now;                        /* seconds since 1970 */
     int64_t date;                        /* the same, of a mail whose Date is missing or unreadable */

@@ -14,7 +14,7 @@ static void check(const struct dns_answer *a)
     CHECK(a->n <= DNS_RECORDS_MAX && dns_name_valid(a->canonical) && (a->exists || a->n == 0));
     for (uint32_t i = 0; i < a->n; i++) {
         const struct dns_record *r = &a->v[i];
-        CHECK(!r->name || !*r->name || dns_name_valid(r->name));
+        CHECK(!r->name || !*r->name || dns_host_valid(r->name));
         CHECK(r->data.len <= DNS_ANSWER_MAX);
         CHECK(i == 0 || a->v[i - 1].preference <= r->preference);
     }

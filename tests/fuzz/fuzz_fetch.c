@@ -20,7 +20,7 @@ static void check_url(const char *url)
     CURLU *u, *again = curl_url();
 
     if (guard_url(url, &u, host) == OK) {
-        CHECK(dns_name_valid(host) && strchr(host, '.') && strcspn(strrchr(host, '.'), "0123456789-") > 1);
+        CHECK(dns_host_valid(host) && strchr(host, '.') && strcspn(strrchr(host, '.'), "0123456789-") > 1);
         CHECK(curl_url_get(u, CURLUPART_URL, &whole, 0) == CURLUE_OK);
         CHECK(again && curl_url_set(again, CURLUPART_URL, whole, CURLU_DISALLOW_USER) == CURLUE_OK);
         CHECK(curl_url_get(again, CURLUPART_HOST, &part, 0) == CURLUE_OK && strcasecmp(part, host) == 0);

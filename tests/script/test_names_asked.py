@@ -33,6 +33,9 @@ none MX 0 .
 big TXT {BIG}
 * .wild A 127.0.0.9
 odd MX 10 a\\032b
+joe+x=y\\@z.macro TXT "plus"
+back\\092slash.macro TXT "back"
+'*!~.macro TXT "signs"
 odd2 MX 10 a\\.b
 odd2 MX 20 mx
 many MX 10 mx
@@ -100,6 +103,15 @@ def test_each_type(asker):
     assert tlsa.data() == [bytes.fromhex("0123456789abcdef" * 4)]
     assert tlsa.trust == "secure"
     assert asker.ask("CAA", "mx.test").data() == [b"letsencrypt.org"]
+
+
+def test_names_of_any_octets(zones, tmp_path):
+    """SPF's macros put in what senders say."""
+    with Asker(tmp_path, zones.settings()) as a:
+        for name, text in ((r"joe+x=y@z", b"plus"), (r"back\slash", b"back"), ("'*!~", b"signs")):
+            found = a.ask("TXT", f"{name}.macro.test")
+            assert (found.err, found.data()) == (0, [text]), (name, found)
+        assert a.ask("TXT", r"back\092slash.macro.test").exists is False
 
 
 def test_what_is_not_there(asker):

@@ -501,7 +501,7 @@ def to_relay(name, value):
     return case
 
 
-def elsewhere(name, value):  # what comes of these: test_http.py, test_fetch.py, test_doctor.py, test_tls_reports.py...
+def elsewhere(name, value):  # what comes of these: test_mail_auth.py, test_http.py, test_fetch.py...
     def case(i):
         with reloaded(i, **{name: value}):
             pass
@@ -517,6 +517,8 @@ ELSEWHERE = [elsewhere(*item) for item in dict(
     blocklists="a.example, b.example", send_messages_day=5,
     send_recipients_day=5, send_new_recipients_day=5, send_domain_messages_day=5, complaints_day=5, tls_report="no",
     tls_report_contact="tls@letterlock.test", tls_report_interval=3600,
+    auth_reject="no", auth_junk="no", auth_author_reject="yes", auth_spf_reject="yes", helo_reject="yes",
+    auth_unavailable="defer", auth_exempt="192.0.2.0/24", arc_trusted="lists.example",
     forward_plaintext="yes", blocklists_interval=5).items()]
 RELAY = [to_relay(*item) for item in dict(
     queue_retry=10, queue_retry_max=100, queue_delay_notice=0, relay_connections=7, smarthost="x",

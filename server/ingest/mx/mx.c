@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/ingest/judge/judge.h"
 #include "server/ingest/mx/complaint.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/deliver.h"
@@ -13,23 +14,43 @@
 
 enum { HOPS_MAX = 100 /* Received fields; RFC 5321 section 6.3 asks for 100 at least */ };
 
+struct mx {
+    struct transaction t;    /* first: the receiver's functions take either */
+    struct judging *judging; /* NULL: nothing is judged */
+};
+
+static void forget_verdict(struct transaction *t)
+{
+    struct mx *m = (struct mx *)t;
+
+    if (m->judging)
+        judging_reset(m->judging);
+}
+
 static void *mx_open(struct ingest *in, struct smtp_session *s)
 {
-    static const struct transaction_kind kind = {0};
-    struct transaction *t = calloc(1, sizeof(*t));
+    static const struct transaction_kind kind = {.reset = forget_verdict};
+    struct mx *m = calloc(1, sizeof(*m));
 
-    if (t)
-        transaction_begin(t, &kind, in, s);
-    return t;
+    if (m && in->judge)
+        m->judging = judging_create(in->judge);
+    if (m && in->judge && !m->judging) {
+        free(m);
+        return NULL;
+    }
+    if (m)
+        transaction_begin(&m->t, &kind, in, s);
+    return m;
 }
 
 static void mx_close(void *r)
 {
-    struct transaction *t = r;
+    struct mx *m = r;
 
-    transaction_end(t);
-    explicit_bzero(t, sizeof(*t));
-    free(t);
+    transaction_end(&m->t);
+    judging_destroy(m->judging);
+    explicit_bzero(m, sizeof(*m));
+    free(m);
 }
 
 /* Mail that was forwarded has a return path of ours, to which bounces come: from the null path, to whom we named. All
@@ -67,15 +88,123 @@ static int take(struct transaction *t, const char *address)
     return err == OK ? transaction_add_local(t, address, &to) : err;
 }
 
+/* With the first recipient who is here: who only guesses addresses has nobody asked. Without memory it begins when the
+ * message is whole, or fails then. */
+static int begin_judging(struct mx *m)
+{
+    const struct smtp_envelope *env = smtp_envelope(m->t.smtp);
+    const struct judging_mail mail = {.peer = smtp_session_peer(m->t.session),
+                                      .helo = env->helo,
+                                      .sender = env->sender};
+
+    return m->judging && !judging_begun(m->judging) ? judging_begin(m->judging, &mail) : OK;
+}
+
 static void on_rcpt(void *r, const struct smtp_event *e)
 {
     struct transaction *t = r;
     int err = take(t, e->address);
 
     if (err == OK)
+        (void)begin_judging(r);
+    if (err == OK)
         smtp_accept(t->smtp, NULL);
     else
         transaction_refuse_rcpt(t, e->address, err);
+}
+
+/* ---- the message ---- */
+
+static const struct transaction_refusal auth_refusals[] = {
+    {EVENT_REASON_DMARC, 550, "5.7.1", "It fails DMARC, and the domain of its From asks that it be refused",
+     COUNT_AUTH_REFUSED, EVENT_REASON_DMARC},
+    {EVENT_REASON_NO_AUTHOR, 550, "5.7.1", "Its From names no one author that all would read alike", COUNT_AUTH_REFUSED,
+     EVENT_REASON_NO_AUTHOR},
+    {EVENT_REASON_SPF, 550, "5.7.23", "The sender's domain does not let you send for it (SPF)", COUNT_AUTH_REFUSED,
+     EVENT_REASON_SPF}, /* RFC 7372 section 3.2 */
+    {EVENT_REASON_HELO, 550, "5.7.1", "Your server calls itself by no name of its own", COUNT_AUTH_REFUSED,
+     EVENT_REASON_HELO},
+    {OK, 451, "4.7.1", "It cannot be told now whether the domain of its From sent it; try again later",
+     COUNT_AUTH_DEFERRED, EVENT_REASON_UNJUDGED},
+};
+
+static bool has_bounce(const struct transaction *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->rcpts[i].account == 0)
+            return true;
+    return false;
+}
+
+static void deliver(struct transaction *t)
+{
+    int err;
+
+    mx_look_for_complaint(t);
+    err = transaction_forward(t);
+    if (err == OK)
+        transaction_deliver(t);
+    else
+        transaction_refuse_all(t, NULL, err);
+}
+
+static void count_verdict(struct ingest *in, const struct judge_result *v)
+{
+    const enum auth_result dmarc = v->verdict.dmarc.result;
+
+    count(in, COUNT_JUDGED);
+    if (dmarc == AUTH_PASS)
+        count(in, COUNT_JUDGED_PASS);
+    if (dmarc == AUTH_TEMPERROR)
+        count(in, COUNT_JUDGED_UNKNOWN);
+    if (v->action == JUDGE_JUNK)
+        count(in, COUNT_AUTH_JUNK);
+}
+
+/* Junk that would go on to the sender of what it says it bounces is refused: nobody here has a mailbox for it. */
+static void act(struct mx *m)
+{
+    struct transaction *t = &m->t;
+    const struct judge_result *v = judging_result(m->judging);
+
+    if (!v->judged) {
+        deliver(t);
+        return;
+    }
+    count_verdict(t->in, v);
+    if (v->action >= JUDGE_DEFER || (v->action == JUDGE_JUNK && has_bounce(t))) {
+        transaction_refuse_all(t, auth_refusals, (int)v->why);
+        return;
+    }
+    t->auth_results = v->field;
+    t->warnings = v->warnings;
+    t->junk = v->action == JUDGE_JUNK;
+    deliver(t);
+}
+
+static void on_verdict(void *arg)
+{
+    struct mx *m = arg;
+
+    act(m);
+    smtp_session_resume(m->t.session);
+}
+
+static void judge(struct mx *m)
+{
+    struct transaction *t = &m->t;
+    int err = begin_judging(m);
+
+    if (err == OK && m->judging)
+        err = judging_whole(m->judging, t->mail.pieces, t->mail.n, on_verdict, m);
+    if (err == ERR_AGAIN)
+        return;
+    if (err != OK)
+        transaction_refuse_all(t, NULL, err);
+    else if (m->judging)
+        act(m);
+    else
+        deliver(t);
 }
 
 static void on_end(void *r)
@@ -96,12 +225,7 @@ static void on_end(void *r)
         .now = t->now,
     };
     transaction_received_make(&received, smtp_envelope(t->smtp), t->received);
-    mx_look_for_complaint(t);
-    err = transaction_forward(t);
-    if (err == OK)
-        transaction_deliver(t);
-    else
-        transaction_refuse_all(t, NULL, err);
+    judge(r);
 }
 
 const struct smtp_receiver mx_receiver = {

@@ -532,6 +532,10 @@ static int plan(struct transaction *t, size_t i)
     }
     if (w.here)
         return plan_here(t, i, &w);
+    if (t->junk) { /* under our name it goes to nobody */
+        keep(t, w.r, EVENT_REASON_JUNK);
+        return OK;
+    }
     item = add_item(t);
     if (!item)
         return ERR_MEMORY;

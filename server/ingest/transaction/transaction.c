@@ -172,7 +172,8 @@ void transaction_reset(struct transaction *t)
     t->n = t->next = t->storing = 0;
     t->len = 0;
     t->mail.len = 0;
-    t->delivering = t->keeps = false;
+    t->delivering = t->keeps = t->junk = false;
+    t->auth_results = t->warnings = NULL;
     t->broken = EVENT_REASON_ACCEPTED;
     explicit_bzero(t->received, sizeof(t->received));
     explicit_bzero(t->content, sizeof(t->content));

@@ -91,6 +91,9 @@ struct transaction {
     uint64_t id;                          /* never 0 */
     char id_text[TRANSACTION_ID_LEN + 1]; /* what the sender is told of it, and the log; each transaction has another */
     char tls[96], received[TRANSACTION_RECEIVED_MAX];
+    /* What the receiver found of it, for the seal and the capsule; NULL: nothing. They live until the kind's reset. */
+    const char *auth_results, *warnings;
+    bool junk; /* it goes to the mailboxes for that, and nowhere else */
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
     struct idle stall; /* ends a delivery that makes no progress */

@@ -239,7 +239,7 @@ static void test_once(void **state)
 
 static void test_bad_questions(void **state)
 {
-    static const char *const names[] = {"", ".", "a.", "A.example", "a b"};
+    static const char *const names[] = {"", ".", "a.", "A.example", "a\tb", "a\x7f"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         assert_int_equal(ask(&sides[0], DNS_A, names[i]), ERR_FORMAT);
     assert_int_equal(ask(&sides[0], 5, "a"), ERR_FORMAT);
