@@ -78,7 +78,7 @@ def served():
 def test_ingest_dies_before_the_handover(served):
     i, message = served, harness.mail("half")
     before = stored(i)
-    with socket.create_connection(("127.0.0.1", i.port("smtp")), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", i.port("smtp")), timeout=60) as s:
         s.recv(1000)
         for line in (b"EHLO x\r\n", b"MAIL FROM:<a@example.org>\r\n", b"RCPT TO:<%s>\r\n" % i.alice.encode(),
                      b"DATA\r\n"):

@@ -100,7 +100,7 @@ class Reader(Client):
 
     def work(self):
         with contextlib.suppress(*BROKEN):
-            m = self.instance.imap(self.address, timeout=20)
+            m = self.instance.imap(self.address, timeout=60)
             self.sessions += 1
             try:
                 while not self.stopping.is_set():

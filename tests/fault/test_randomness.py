@@ -65,7 +65,7 @@ def running(i, role):
         with contextlib.suppress(Exception):
             pid, = i.pids(role)
             with socket.create_connection(("127.0.0.1", i.port("smtp" if role == "ingest" else "imap")),
-                                          timeout=10) as s:
+                                          timeout=60) as s:
                 if s.recv(10):
                     return pid
         time.sleep(0.2)

@@ -54,7 +54,7 @@ class Channel:
         assert fd >= 0, os.strerror(ctypes.get_errno())
         self.socket = socket.socket(fileno=fd)
         self.socket.setblocking(True)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
 
     def number_of(self, pid, servers):
         """The descriptor of the pair whose other end one of the servers has."""

@@ -71,7 +71,7 @@ def submission_auth(i):
         return s.esmtp_features["auth"].split()
 
 
-def ends_in_time(t, word, seconds=20):
+def ends_in_time(t, word, seconds=120):
     start = time.monotonic()
     assert word in t.rest()
     assert 0.9 < time.monotonic() - start < seconds

@@ -8,7 +8,7 @@ class Talk:
 
     def __init__(self, i, service="smtp", host=1):
         self.s = socket.socket()
-        self.s.settimeout(10)
+        self.s.settimeout(60)
         self.s.bind((f"127.0.1.{host}", 0))
         self.s.connect(("127.0.0.1", i.port(service)))
 

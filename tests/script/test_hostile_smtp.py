@@ -55,7 +55,7 @@ def serve_one(instance):
     """The good client: in time, and exactly once."""
     before, start = instance.status()["messages"], time.monotonic()
     instance.send(ALICE, harness.mail("good", "x" * 70 + "\n"))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     assert instance.status()["messages"] == before + 1
 
 

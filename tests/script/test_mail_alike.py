@@ -44,7 +44,7 @@ class Raw:
     """A client that decides when it reads, and how it ends."""
 
     def __init__(self, i, tls=False):
-        self.s = socket.create_connection(("127.0.0.1", i.port("smtp")), timeout=20)
+        self.s = socket.create_connection(("127.0.0.1", i.port("smtp")), timeout=60)
         self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.tcp = self.s.dup()
         self.read()

@@ -191,7 +191,7 @@ def test_nobody_answers(zones, tmp_path):
         zones.go()
         assert (first.name, first.err) == ("mx.test", 0), "kept"
         assert {o.name for o in others} == {"silent.wild.test", "www.gone.example"}
-        assert all(o.err in (AGAIN, TIMEOUT) for o in others) and time.monotonic() - start < 40
+        assert all(o.err in (AGAIN, TIMEOUT) for o in others) and time.monotonic() - start < 120
         assert a.counters()["servfail"] + a.counters()["timeouts"] >= 2
 
 

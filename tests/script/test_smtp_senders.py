@@ -30,7 +30,7 @@ def served():
 
 
 def say(i, lines, message):
-    with socket.create_connection(("127.0.0.1", i.port("smtp")), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", i.port("smtp")), timeout=60) as s:
         f = s.makefile("rb")
         assert f.readline()[:3] == b"220"
         for line in [*lines, "DATA", message + b"."]:
