@@ -69,8 +69,18 @@ CASES = [
     Case("signs", {"wkd-advanced": SIGNS}, advanced="s"),
     Case("stolen", {"wkd-advanced": ANOTHERS}, advanced="x"),
     Case("stolen-server", {"vks": ANOTHERS}, server="x"),
-    Case("moved", {"wkd-advanced": MOVED}, advanced=">https://keys.open.test/ok"),
-    Case("moved-inside", {"wkd-advanced": MOVED}, advanced=">https://127.0.0.1/ok"),
+    Case("moved", {"wkd-advanced": MOVED}, advanced=">302 https://keys.open.test/ok"),
+    Case("expired-direct", {"wkd-direct": EXPIRED}, direct="e"),
+    Case("revoked-direct", {"wkd-direct": REVOKED}, direct="r"),
+    Case("replaced-direct", {"wkd-direct": FOUND}, "domain", "wkd-direct", "a", direct="ra"),
+    Case("stolen-direct", {"wkd-direct": ANOTHERS}, direct="x"),
+    Case("large-direct", {"wkd-direct": LARGE}, direct="*"),
+    Case("slow-direct", {"wkd-direct": SLOW}, direct="?"),
+    Case("expired-dane", {"dane": EXPIRED}, zone=SIGNED, dane="e"),
+    Case("revoked-dane", {"dane": REVOKED}, zone=SIGNED, dane="r"),
+    Case("stolen-dane", {"dane": ANOTHERS}, zone=SIGNED, dane="x"),
+    Case("spoilt-dane", {"wkd-advanced": FOUND, "dane": ANOTHERS}, "domain", "wkd-advanced", "a", zone=SIGNED,
+         advanced="a", dane="x"),
     Case("large", {"wkd-advanced": LARGE}, advanced="*"),
     Case("endless", {"wkd-advanced": LARGE}, advanced="~"),
     Case("slow", {"wkd-advanced": SLOW}, advanced="?"),
@@ -121,9 +131,8 @@ def letters(case):
 class Pages(web.Server):
     """The Web Key Directories of all domains, and the key server."""
 
-    def __init__(self, *args, keys, **how):
-        self.keys = keys
-        self.methods = {}
+    def __init__(self, *args, keys, cases, **how):
+        self.keys, self.cases = keys, cases
         super().__init__(*args, **how)
 
     def __getattr__(self, name):
@@ -133,20 +142,20 @@ class Pages(web.Server):
 
     def page(self, answer, query):
         parts = answer.path.strip("/").split("/")
-        if parts[0] == "vks":
-            address = urllib.parse.unquote(parts[-1])
-            what = next((c.server for c in CASES if c.address == address), "")
+        if parts[0] in ("vks", "pks"):
+            address = urllib.parse.unquote(parts[-1]) if parts[0] == "vks" else query.rpartition("&search=")[2]
+            what = next((c.server for c in self.cases if c.address == address), "")
         else:
             advanced = len(parts) == 5
-            case = next((c for c in CASES if c.name == query.removeprefix("l=")), None)
-            case = case or next(c for c in CASES if c.name == "slow")
+            case = next((c for c in self.cases if c.name == query.removeprefix("l=")), None)
+            case = case or next(c for c in self.cases if c.name == "slow")
             assert not advanced or parts[2] == case.address.partition("@")[2]
             address, what = case.address, (case.advanced if advanced else case.direct) or ""
         self.give(answer, what, address)
 
     def give(self, a, what, address):
         if what.startswith(">"):
-            self.do_redirect(a, f"302 {what[1:]}")
+            self.do_redirect(a, what[1:])
         elif what == "*":
             self.do_exact(a, 48 * 1024 + 1)
         elif what in ("~", "?"):
@@ -190,7 +199,8 @@ def home(tmp_path_factory):
             for letter in letters(c):
                 keys.one(letter, c.address)
         with names.start({z: zone(z, keys) for z in (OPEN, SIGNED)}, signed=[SIGNED]) as n, \
-                Pages(tmp_path_factory.mktemp("web"), i.base + harness.WEB_PORT, names=[*hosts()], keys=keys) as w, \
+                Pages(tmp_path_factory.mktemp("web"), i.base + harness.WEB_PORT, names=[*hosts()], keys=keys,
+                      cases=CASES) as w, \
                 peers.Peer(i.port("smtp"), host="127.0.0.2") as world:
             w.ca.parent.chmod(0o755)
             i.init(**n.settings(), fetch_allow=f"127.0.0.1@{w.port}", fetch_ca_file=w.ca, discover_wait=WAIT,
@@ -219,9 +229,20 @@ def looks(i, case):
     return case.name
 
 
-def test_every_kind_of_domain(home):
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        assert [*pool.map(lambda c: looks(home, c), CASES)] == [c.name for c in CASES]
+def is_slow(case):
+    return "?" in (case.advanced, case.direct, case.server)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_every_kind_of_domain(home, slow):
+    """What is not slow is waited for as long as it takes."""
+    cases = [c for c in CASES if is_slow(c) == slow]
+    home.configure(discover_wait=WAIT if slow else 60)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            assert [*pool.map(lambda c: looks(home, c), cases)] == [c.name for c in cases]
+    finally:
+        home.configure(discover_wait=WAIT)
 
 
 def test_a_key_server_that_lies_inside(home):
