@@ -1,6 +1,6 @@
-"""letterlock discover where key servers are concerned, and where it is led astray: HKP and VKS with every kind of answer,
-and of a real key server, which is another Letterlock; and that no source leads inside, whatever its name's addresses
-are and wherever it sends."""
+"""letterlock discover where key servers are concerned, and where it is led astray: HKP and VKS with every kind of
+answer, and of a real key server, which is another Letterlock; and that no source leads inside, whatever its name's
+addresses are and wherever it sends."""
 import concurrent.futures
 
 import harness
