@@ -3,26 +3,14 @@
 #define KEYSERVER_IMPL_H
 
 #include "keyserver/keyserver.h"
+#include "server/keys/coming.h"
+#include "server/keys/upload.h"
 
 /* The longest is an index, in which each octet of a user id takes three; a user id's line and the key's take no more
  * besides than their packets' other octets do, three times, and this. */
 enum { KEYSERVER_ANSWER_MAX = 3 * PGP_PUBLISHED_MAX + 128 };
 
-enum {
-    KEYSERVER_ADDRESSES_MAX = 32,     /* user ids that are looked at of a certificate that comes in */
-    KEYSERVER_VERIFY_MAX = 8,         /* addresses that one request has verified */
-    KEYSERVER_COMING_MAX = 64 * 1024, /* octets of one that comes in, made small */
-    KEYSERVER_TOKEN_MAX = 2 * KEYSERVER_COMING_MAX + 1,
-};
-
-/* A certificate that comes in: all its user ids with an address that are valid, and what belongs to them. */
-struct coming {
-    uint8_t cert[KEYSERVER_COMING_MAX];
-    size_t len, n;
-    char address[KEYSERVER_ADDRESSES_MAX][ADDRESS_MAX];
-    uint8_t fpr[PGP_FPR_MAX], fpr_len;
-    bool revoked, expired;
-};
+enum { KEYSERVER_TOKEN_MAX = 2 * COMING_MAX + 1 };
 
 /* What is being answered: there is one thread, and each answer is given at once. */
 struct keyserver {
@@ -55,12 +43,5 @@ http_handler keyserver_hkp_lookup;                                      /* hkp.c
 http_handler keyserver_vks_fingerprint, keyserver_vks_keyid, keyserver_vks_email;
 http_handler keyserver_vks_upload, keyserver_vks_request_verify, keyserver_hkp_add; /* upload.c */
 http_handler keyserver_verify_page, keyserver_verify;                               /* verify.c */
-
-/* coming.c: a certificate as strangers send it, armoured; or binary, as a token has it. *ret_why: a sentence for them.
- */
-int keyserver_coming_read(struct coming *c, struct slice armoured, const char **ret_why);
-int keyserver_coming_again(struct coming *c, const uint8_t *cert, size_t len, const char **ret_why);
-/* As it would be published for one of its addresses. ERR_NOT_FOUND: it has no such one. */
-int keyserver_coming_for(const struct coming *c, const char *address, uint8_t out[PGP_PUBLISHED_MAX], size_t *ret_len);
 
 #endif

@@ -105,7 +105,7 @@ static bool is_published(struct keyserver *k, const char *address)
     size_t len;
     return keyserver_find_address(k, address, strlen(address)) == OK && pgp_published_read(k->cert, k->len, &p) == OK &&
            p.key[0].fpr_len == k->coming.fpr_len && !memcmp(p.key[0].fpr, k->coming.fpr, k->coming.fpr_len) &&
-           keyserver_coming_for(&k->coming, address, cert, &len) == OK && len == k->len && !memcmp(cert, k->cert, len);
+           keys_coming_for(&k->coming, address, cert, &len) == OK && len == k->len && !memcmp(cert, k->cert, len);
 }
 
 static const char *state_of(struct keyserver *k, const char *address, const bool *asked)
@@ -113,7 +113,7 @@ static const char *state_of(struct keyserver *k, const char *address, const bool
     return k->coming.revoked ? "revoked" : is_published(k, address) ? "published" : *asked ? "pending" : "unpublished";
 }
 
-static json_t *describe(struct keyserver *k, const bool asked[KEYSERVER_ADDRESSES_MAX])
+static json_t *describe(struct keyserver *k, const bool asked[COMING_ADDRESSES_MAX])
 {
     static char token[KEYSERVER_TOKEN_MAX], fpr[2 * PGP_FPR_MAX + 1];
     const struct coming *c = &k->coming;
@@ -127,21 +127,21 @@ static json_t *describe(struct keyserver *k, const bool asked[KEYSERVER_ADDRESSE
     return json_pack("{s:s,s:s,s:o}", "token", token, "key_fpr", fpr, "status", status);
 }
 
-static void answer_coming(struct keyserver *k, struct http_exchange *x, const bool asked[KEYSERVER_ADDRESSES_MAX])
+static void answer_coming(struct keyserver *k, struct http_exchange *x, const bool asked[COMING_ADDRESSES_MAX])
 {
     answer_json(x, 200, describe(k, asked));
 }
 
 void keyserver_vks_upload(void *service, struct http_exchange *x, const struct http_request *r)
 {
-    static const bool nobody[KEYSERVER_ADDRESSES_MAX];
+    static const bool nobody[COMING_ADDRESSES_MAX];
     struct keyserver *k = service;
     struct slice text;
     const char *why = "There is no \"keytext\" in it, or it is no JSON.";
     if (!is_taken(k, x, r, answer_error))
         return;
     json_t *root = read_json(r);
-    int err = root && get_text(root, "keytext", &text) ? keyserver_coming_read(&k->coming, text, &why) : ERR_FORMAT;
+    int err = root && get_text(root, "keytext", &text) ? keys_coming_read(&k->coming, text, &why) : ERR_FORMAT;
     json_decref(root);
     if (err)
         answer_error(x, err == ERR_MEMORY ? 503 : 400, why);
@@ -155,7 +155,7 @@ static bool ask(struct keyserver *k, size_t i)
     static uint8_t cert[PGP_PUBLISHED_MAX];
     const struct coming *c = &k->coming;
     size_t len;
-    if (c->revoked || keyserver_coming_for(c, c->address[i], cert, &len) != OK)
+    if (c->revoked || keys_coming_for(c, c->address[i], cert, &len) != OK)
         return false;
     k->uploads->verify(k->uploads->arg, c->address[i], slice_of(cert, len));
     return true;
@@ -176,10 +176,10 @@ static bool find_address(const struct coming *c, const char *text, size_t len, s
 }
 
 /* Those of the list that the certificate has, each once. */
-static void ask_all(struct keyserver *k, const json_t *list, bool asked[KEYSERVER_ADDRESSES_MAX])
+static void ask_all(struct keyserver *k, const json_t *list, bool asked[COMING_ADDRESSES_MAX])
 {
     size_t n = 0, at;
-    for (size_t i = 0; i < json_array_size(list) && n < KEYSERVER_VERIFY_MAX; i++) {
+    for (size_t i = 0; i < json_array_size(list) && n < UPLOAD_VERIFY_MAX; i++) {
         const json_t *s = json_array_get(list, i);
         if (!json_is_string(s) || !find_address(&k->coming, json_string_value(s), json_string_length(s), &at) ||
             asked[at])
@@ -191,13 +191,13 @@ static void ask_all(struct keyserver *k, const json_t *list, bool asked[KEYSERVE
 
 static int read_token(struct keyserver *k, struct slice text, const char **ret_why)
 {
-    uint8_t *cert = malloc(KEYSERVER_COMING_MAX);
+    uint8_t *cert = malloc(COMING_MAX);
     size_t len;
     int err = cert ? OK : ERR_MEMORY;
-    if (!err && !keys_hex_read(text, cert, KEYSERVER_COMING_MAX, &len))
+    if (!err && !keys_hex_read(text, cert, COMING_MAX, &len))
         err = ERR_FORMAT;
     if (!err)
-        err = keyserver_coming_again(&k->coming, cert, len, ret_why);
+        err = keys_coming_again(&k->coming, cert, len, ret_why);
     free(cert);
     return err;
 }
@@ -205,7 +205,7 @@ static int read_token(struct keyserver *k, struct slice text, const char **ret_w
 void keyserver_vks_request_verify(void *service, struct http_exchange *x, const struct http_request *r)
 {
     struct keyserver *k = service;
-    bool asked[KEYSERVER_ADDRESSES_MAX] = {false};
+    bool asked[COMING_ADDRESSES_MAX] = {false};
     struct slice text;
     const char *why = "There is no such \"token\", or no list of \"addresses\".";
     if (!is_taken(k, x, r, answer_error))
@@ -231,9 +231,8 @@ static int read_form(struct keyserver *k, const struct http_request *r, const ch
     int err = ERR_MEMORY;
     form.query = r->body;
     if (buf)
-        err = http_query(&form, "keytext", buf, r->body.len + 1, &text)
-                  ? keyserver_coming_read(&k->coming, text, ret_why)
-                  : ERR_FORMAT;
+        err = http_query(&form, "keytext", buf, r->body.len + 1, &text) ? keys_coming_read(&k->coming, text, ret_why)
+                                                                        : ERR_FORMAT;
     free(buf);
     return err;
 }
@@ -266,7 +265,7 @@ void keyserver_hkp_add(void *service, struct http_exchange *x, const struct http
         answer_text(x, err == ERR_MEMORY ? 503 : 400, why);
         return;
     }
-    for (size_t i = 0, n = 0; i < k->coming.n && n < KEYSERVER_VERIFY_MAX; i++)
+    for (size_t i = 0, n = 0; i < k->coming.n && n < UPLOAD_VERIFY_MAX; i++)
         if (is_hosted(k, k->coming.address[i])) {
             ask(k, i);
             n++;

@@ -7,6 +7,7 @@
 #include "store/view.h"
 
 enum { UPLOAD_VERIFY = 1, UPLOAD_REPLY = 100 };
+enum { UPLOAD_VERIFY_MAX = 8 /* addresses that are verified of a certificate at a time */ };
 /* Payload: str address, bytes certificate, of the form that is published. Reply: u32 status, str text. OK: a mail is in
  * the mailbox. Else none was sent: ERR_NOT_FOUND, nobody here has the address, or wants to be found; the vault's
  * (VAULT_UPLOAD_ADD); ERR_NO_KEY, nothing can be sealed to it; others: now it cannot be done. */

@@ -21,7 +21,7 @@ static void check(unsigned status)
 {
     must(status == 200 || status == 400 || status == 413);
     must(b.a.times == (status != 413) && (!b.a.times || b.a.status == status));
-    must(b.handed.n <= KEYSERVER_VERIFY_MAX);
+    must(b.handed.n <= UPLOAD_VERIFY_MAX);
 }
 
 static json_t *check_json(unsigned status)

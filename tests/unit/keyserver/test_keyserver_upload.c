@@ -181,9 +181,9 @@ static void few_addresses_a_request(void **state)
     }
     use_cert(120, list);
     json_t *said = upload();
-    assert_int_equal(json_object_size(json_object_get(said, "status")), KEYSERVER_ADDRESSES_MAX);
+    assert_int_equal(json_object_size(json_object_get(said, "status")), COMING_ADDRESSES_MAX);
     json_decref(verify(said, list));
-    assert_int_equal(b.handed.n, KEYSERVER_VERIFY_MAX);
+    assert_int_equal(b.handed.n, UPLOAD_VERIFY_MAX);
     json_decref(said);
     assert_int_equal(post_form(), 200);
     assert_int_equal(b.handed.n, 0); /* no domain is hosted in this store */
@@ -331,7 +331,7 @@ static void thousands_of_user_ids(void **state)
     start_clock();
     json_t *said = upload();
     check_time("user ids");
-    assert_int_equal(json_object_size(json_object_get(said, "status")), KEYSERVER_ADDRESSES_MAX);
+    assert_int_equal(json_object_size(json_object_get(said, "status")), COMING_ADDRESSES_MAX);
     json_decref(said);
 }
 

@@ -1,4 +1,7 @@
-/* Certificates as strangers send them in: read, and made small, within bounds. */
+/* See coming.h. */
+#include "server/keys/coming.h"
+
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -6,7 +9,6 @@
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_minimise.h"
 #include "crypto/pgp_packet.h"
-#include "keyserver/impl.h"
 #include "server/core/error.h"
 
 static bool read_address(const uint8_t *user_id, size_t len, char ret[ADDRESS_MAX])
@@ -20,7 +22,7 @@ static bool keep_some(void *arg, const uint8_t *user_id, size_t len)
 {
     size_t *n = arg;
     char address[ADDRESS_MAX];
-    if (*n == KEYSERVER_ADDRESSES_MAX || !read_address(user_id, len, address))
+    if (*n == COMING_ADDRESSES_MAX || !read_address(user_id, len, address))
         return false;
     ++*n;
     return true;
@@ -31,7 +33,7 @@ static void add_address(struct coming *c, const char *address)
     for (size_t i = 0; i < c->n; i++)
         if (!strcmp(c->address[i], address))
             return;
-    if (c->n < KEYSERVER_ADDRESSES_MAX)
+    if (c->n < COMING_ADDRESSES_MAX)
         memcpy(c->address[c->n++], address, strlen(address) + 1);
 }
 
@@ -58,7 +60,7 @@ static const char *why_not(int err)
                                     : "There is no memory for it now.";
 }
 
-int keyserver_coming_again(struct coming *c, const uint8_t *cert, size_t len, const char **ret_why)
+int keys_coming_again(struct coming *c, const uint8_t *cert, size_t len, const char **ret_why)
 {
     struct pgp_minimised m;
     size_t n = 0;
@@ -76,7 +78,7 @@ int keyserver_coming_again(struct coming *c, const uint8_t *cert, size_t len, co
     return OK;
 }
 
-int keyserver_coming_read(struct coming *c, struct slice armoured, const char **ret_why)
+int keys_coming_read(struct coming *c, struct slice armoured, const char **ret_why)
 {
     size_t cap = armoured.len / 4 * 3 + 3, len, begin, end;
     uint8_t *cert = malloc(cap);
@@ -85,12 +87,12 @@ int keyserver_coming_read(struct coming *c, struct slice armoured, const char **
     if (err)
         *ret_why = why_not(err == ERR_MEMORY ? err : ERR_FORMAT);
     else
-        err = keyserver_coming_again(c, cert, len, ret_why);
+        err = keys_coming_again(c, cert, len, ret_why);
     free(cert);
     return err == ERR_NOT_FOUND ? ERR_FORMAT : err;
 }
 
-int keyserver_coming_for(const struct coming *c, const char *address, uint8_t out[PGP_PUBLISHED_MAX], size_t *ret_len)
+int keys_coming_for(const struct coming *c, const char *address, uint8_t out[PGP_PUBLISHED_MAX], size_t *ret_len)
 {
     struct pgp_published p;
     struct pgp_minimised m;
