@@ -213,3 +213,39 @@ int pgp_key_wrap(struct pgp_engine *e, const uint8_t *kek, size_t kek_len, const
     ok &= EVP_EncryptInit_ex2(ctx, NULL, zero_key, NULL, NULL);
     return ok ? OK : ERR_CRYPTO;
 }
+
+EVP_CIPHER_CTX *pgp_unwrap_ctx(void)
+{
+    EVP_CIPHER *c = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    if (c == NULL || ctx == NULL || !EVP_DecryptInit_ex2(ctx, c, NULL, NULL, NULL) ||
+        !EVP_CIPHER_CTX_set_padding(ctx, 0)) {
+        EVP_CIPHER_CTX_free(ctx);
+        ctx = NULL;
+    }
+    EVP_CIPHER_free(c);
+    return ctx;
+}
+
+/* RFC 3394 section 2.2.2. */
+int pgp_key_unwrap(EVP_CIPHER_CTX *ctx, const uint8_t kek[16], const uint8_t *in, size_t len, uint8_t *out)
+{
+    static const uint8_t none[16];
+    uint8_t block[16], check[8];
+    uint8_t t = (uint8_t)(6 * (len / 8));
+    int n, ok = EVP_DecryptInit_ex2(ctx, NULL, kek, NULL, NULL);
+    memcpy(block, in, 8);
+    memcpy(out, in + 8, len);
+    for (int j = 0; ok && j < 6; j++)
+        for (size_t i = len; ok && i >= 8; i -= 8) {
+            block[7] ^= t--;
+            memcpy(block + 8, out + i - 8, 8);
+            ok = EVP_DecryptUpdate(ctx, block, &n, block, 16);
+            memcpy(out + i - 8, block + 8, 8);
+        }
+    memset(check, 0xa6, sizeof(check));
+    ok = ok && sodium_memcmp(block, check, sizeof(check)) == 0;
+    secmem_wipe(block, sizeof(block));
+    ok &= EVP_DecryptInit_ex2(ctx, NULL, none, NULL, NULL); /* forget the key */
+    return ok ? OK : ERR_CRYPTO;
+}

@@ -82,6 +82,9 @@ int pgp_hkdf(struct pgp_engine *e, const EVP_MD *md, struct pgp_part salt, const
              struct pgp_part info, uint8_t *out, size_t out_len);
 /* RFC 3394: len is a multiple of 8 in 16..48; out has len + 8 octets. */
 int pgp_key_wrap(struct pgp_engine *e, const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out);
+/* Back: in has len + 8 octets, ctx is pgp_unwrap_ctx's and forgets the key. ERR_CRYPTO: another key, or changed. */
+int pgp_key_unwrap(EVP_CIPHER_CTX *ctx, const uint8_t kek[16], const uint8_t *in, size_t len, uint8_t *out);
+EVP_CIPHER_CTX *pgp_unwrap_ctx(void); /* for it; NULL: no memory */
 /* What crypto_scalarmult_base gives, faster. ERR_CRYPTO. */
 int pgp_x25519_public(uint8_t out[32], const uint8_t secret[32]);
 void pgp_x25519_forget(void); /* this thread's numbers for it */

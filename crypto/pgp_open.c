@@ -65,19 +65,6 @@ int queue_key_recipient(struct slice public_key, struct pgp_recipient **ret)
 
 /* ---- the opener ---- */
 
-static EVP_CIPHER_CTX *ecb_create(void)
-{
-    EVP_CIPHER *c = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    if (c == NULL || ctx == NULL || !EVP_DecryptInit_ex2(ctx, c, NULL, NULL, NULL) ||
-        !EVP_CIPHER_CTX_set_padding(ctx, 0)) {
-        EVP_CIPHER_CTX_free(ctx);
-        ctx = NULL;
-    }
-    EVP_CIPHER_free(c);
-    return ctx;
-}
-
 struct pgp_opener *pgp_opener_create(const uint8_t secret[QUEUE_SECRET_SIZE], struct slice public_key)
 {
     struct pgp_key_ref ref;
@@ -91,7 +78,7 @@ struct pgp_opener *pgp_opener_create(const uint8_t secret[QUEUE_SECRET_SIZE], st
         memcpy(o->secret, secret, QUEUE_SECRET_SIZE);
     memcpy(o->fpr, ref.fpr, sizeof(o->fpr));
     o->ocb = EVP_CIPHER_fetch(NULL, "AES-256-OCB", NULL);
-    o->ecb = ecb_create();
+    o->ecb = pgp_unwrap_ctx();
     if (o->secret == NULL || o->ocb == NULL || o->ecb == NULL || pgp_engine() == NULL ||
         crypto_scalarmult_base(o->point, o->secret) != 0 ||
         memcmp(o->point, public_key.data + public_key.len - 32, 32) != 0) {
@@ -159,29 +146,6 @@ void pgp_open_free(struct pgp_open *p)
 
 /* ---- the session key ---- */
 
-/* RFC 3394 section 2.2.2, of 32 octets. */
-static int unwrap(EVP_CIPHER_CTX *ctx, const uint8_t kek[16], const uint8_t in[WRAPPED], uint8_t out[32])
-{
-    static const uint8_t none[16];
-    uint8_t block[16], check[8];
-    uint8_t t = 6 * 4;
-    int n, ok = EVP_DecryptInit_ex2(ctx, NULL, kek, NULL, NULL);
-    memcpy(block, in, 8);
-    memcpy(out, in + 8, 32);
-    for (int j = 0; ok && j < 6; j++)
-        for (int i = 3; ok && i >= 0; i--) {
-            block[7] ^= t--;
-            memcpy(block + 8, out + i * 8, 8);
-            ok = EVP_DecryptUpdate(ctx, block, &n, block, 16);
-            memcpy(out + i * 8, block + 8, 8);
-        }
-    memset(check, 0xa6, sizeof(check));
-    ok = ok && sodium_memcmp(block, check, sizeof(check)) == 0;
-    secmem_wipe(block, sizeof(block));
-    ok &= EVP_DecryptInit_ex2(ctx, NULL, none, NULL, NULL); /* forget the key */
-    return ok ? OK : ERR_CRYPTO;
-}
-
 /* RFC 9580 sections 5.1.2 and 5.1.6. */
 static int take_pkesk(struct pgp_open *p)
 {
@@ -200,7 +164,7 @@ static int take_pkesk(struct pgp_open *p)
     int err = pgp_hkdf(e, e->sha256, (struct pgp_part){NULL, 0}, ikm, 3, (struct pgp_part){"OpenPGP X25519", 14}, kek,
                        sizeof(kek));
     if (err == OK)
-        err = unwrap(o->ecb, kek, wrapped, p->session_key);
+        err = pgp_key_unwrap(o->ecb, kek, wrapped, 32, p->session_key);
     secmem_wipe(shared, sizeof(shared));
     secmem_wipe(kek, sizeof(kek));
     p->stage = IN_LENGTH;

@@ -109,6 +109,18 @@ int pgp_packet_next(const uint8_t *data, size_t len, size_t *pos, struct pgp_pac
     return OK;
 }
 
+void pgp_packet_join(const struct pgp_packet *p, uint8_t *out)
+{
+    size_t pos = 0, n = p->body_len;
+    for (bool partial = p->partial;;) {
+        memcpy(out, p->body + pos, n);
+        out += n;
+        pos += n;
+        if (!partial || new_length(p->body, p->total_len, &pos, &n, &partial) != OK)
+            return;
+    }
+}
+
 size_t pgp_packet_header(uint8_t *out, enum pgp_tag tag, size_t body_len)
 {
     out[0] = (uint8_t)(0xc0 | tag);

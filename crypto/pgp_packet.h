@@ -59,6 +59,9 @@ struct pgp_packet {
  * bytes in the first chunk (section 4.2.1.4). */
 int pgp_packet_next(const uint8_t *data, size_t len, size_t *pos, struct pgp_packet *ret);
 
+/* The body of a packet that was read, without its chunks' headers: content_len octets. */
+void pgp_packet_join(const struct pgp_packet *p, uint8_t *out);
+
 /* Writes a new-format header with a definite length; returns bytes written (2, 3 or 6). out has 6 bytes. */
 size_t pgp_packet_header(uint8_t *out, enum pgp_tag tag, size_t body_len);
 

@@ -7,6 +7,9 @@
 
 enum { WKD_HASH_LEN = 32 };
 
+/* Of each domain's address to which certificates are sent (section 4.1): no account has it. */
+#define WKS_LOCAL_PART "key-submission"
+
 /* ASCII letters are lowered first; nothing else changes. out gets 32 characters and a NUL. ERR_MEMORY. */
 int wkd_hash(const char *local, size_t len, char out[WKD_HASH_LEN + 1]);
 

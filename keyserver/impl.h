@@ -33,13 +33,18 @@ int keyserver_find_key(struct keyserver *k, struct slice hex);
 /* What cannot be read as a name is nobody's; that it could not be looked at is another matter, and stays. */
 int keyserver_unread(int err);
 
+bool keyserver_is_hosted(struct keyserver *k, const char *domain); /* whose domain it is, is no secret */
+/* Whether a hash in WKD is that of a submission address that takes certificates in; it is answered then. */
+bool keyserver_submission_key(struct keyserver *k, struct http_exchange *x, const char *domain, struct slice hash);
+
 /* The certificate as it is, or armoured; anything but OK is told as "not found", or as a failure of ours. */
 void keyserver_answer(struct keyserver *k, struct http_exchange *x, int err);
 void keyserver_answer_armored(struct keyserver *k, struct http_exchange *x, int err);
 void keyserver_answer_not_found(struct http_exchange *x, int err);
 
-http_handler keyserver_wkd, keyserver_wkd_direct, keyserver_wkd_policy; /* wkd.c */
-http_handler keyserver_hkp_lookup;                                      /* hkp.c */
+http_handler keyserver_wkd, keyserver_wkd_direct;            /* wkd.c */
+http_handler keyserver_wkd_policy, keyserver_wkd_submission; /* submission.c */
+http_handler keyserver_hkp_lookup;                           /* hkp.c */
 http_handler keyserver_vks_fingerprint, keyserver_vks_keyid, keyserver_vks_email;
 http_handler keyserver_vks_upload, keyserver_vks_request_verify, keyserver_hkp_add; /* upload.c */
 http_handler keyserver_verify_page, keyserver_verify;                               /* verify.c */

@@ -35,8 +35,10 @@ struct http_routes keyserver_routes(struct keyserver *k)
 {
     static const struct http_route rows[] = {
         {HTTP_GET, "/.well-known/openpgpkey/policy", 0, HTTP_ANY_ORIGIN, keyserver_wkd_policy},
+        {HTTP_GET, "/.well-known/openpgpkey/submission-address", 0, HTTP_ANY_ORIGIN, keyserver_wkd_submission},
         {HTTP_GET, "/.well-known/openpgpkey/hu/:hash", 0, LOOKUP, keyserver_wkd_direct},
         {HTTP_GET, "/.well-known/openpgpkey/:domain/policy", 0, HTTP_ANY_ORIGIN, keyserver_wkd_policy},
+        {HTTP_GET, "/.well-known/openpgpkey/:domain/submission-address", 0, HTTP_ANY_ORIGIN, keyserver_wkd_submission},
         {HTTP_GET, "/.well-known/openpgpkey/:domain/hu/:hash", 0, LOOKUP, keyserver_wkd},
         {HTTP_GET, "/pks/lookup", 0, LOOKUP, keyserver_hkp_lookup},
         {HTTP_POST, "/pks/add", UPLOAD_BODY, HTTP_ANY_ORIGIN, keyserver_hkp_add},

@@ -23,6 +23,10 @@ struct keyserver_uploads {
     int (*confirm)(void *arg, const uint8_t token[UPLOAD_TOKEN_SIZE], void (*done)(void *asker, int status),
                    void *asker, uint64_t *ret_id);
     void (*forget)(void *arg, uint64_t id); /* done is not called any more */
+    /* The certificate of the submission address of a domain that is hosted, likewise. It may be called at once. */
+    int (*submission_key)(void *arg, const char *domain, void (*done)(void *asker, int status, struct slice cert),
+                          void *asker, uint64_t *ret_id);
+    void (*forget_key)(void *arg, uint64_t id);
     void *arg;
 };
 

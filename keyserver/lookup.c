@@ -8,6 +8,16 @@
 
 /* ---- looking up ---- */
 
+static int known_domain(void *arg, struct view *v)
+{
+    return view_domain_known(v, arg);
+}
+
+bool keyserver_is_hosted(struct keyserver *k, const char *domain)
+{
+    return view_run(k->view, known_domain, (void *)(uintptr_t)domain) == OK;
+}
+
 struct question {
     struct keyserver *k;
     const char *address, *domain, *hash;

@@ -237,18 +237,6 @@ static int read_form(struct keyserver *k, const struct http_request *r, const ch
     return err;
 }
 
-static int known_domain(void *arg, struct view *v)
-{
-    return view_domain_known(v, arg);
-}
-
-/* Whose domain it is, is no secret. */
-static bool is_hosted(struct keyserver *k, const char *address)
-{
-    const char *at = strrchr(address, '@');
-    return at && view_run(k->view, known_domain, (void *)(at + 1)) == OK;
-}
-
 static const char READ[] =
     "The certificate was read. Those of its addresses that can be published here were written to; "
     "what the mail says publishes them.";
@@ -266,7 +254,7 @@ void keyserver_hkp_add(void *service, struct http_exchange *x, const struct http
         return;
     }
     for (size_t i = 0, n = 0; i < k->coming.n && n < UPLOAD_VERIFY_MAX; i++)
-        if (is_hosted(k, k->coming.address[i])) {
+        if (keyserver_is_hosted(k, strrchr(k->coming.address[i], '@') + 1)) {
             ask(k, i);
             n++;
         }

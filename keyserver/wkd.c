@@ -30,6 +30,8 @@ static void give(struct keyserver *k, struct http_exchange *x, const struct http
     char domain[DOMAIN_CAP] = "";
     int err =
         name.len < sizeof(domain) ? address_domain_normalize((const char *)name.data, name.len, domain) : ERR_FORMAT;
+    if (!err && keyserver_submission_key(k, x, domain, hash))
+        return;
     err = err ? keyserver_unread(err) : keyserver_find_wkd(k, domain, (const char *)hash.data, hash.len);
     if (err == ERR_NOT_FOUND)
         err = find_named(k, r, domain, hash);
@@ -47,12 +49,4 @@ void keyserver_wkd(void *service, struct http_exchange *x, const struct http_req
 void keyserver_wkd_direct(void *service, struct http_exchange *x, const struct http_request *r)
 {
     give(service, x, r, slice_str(r->host), r->params[0]);
-}
-
-/* That there is one says that the method is used (section 4.5); it asks for nothing. The same for whatever domain. */
-void keyserver_wkd_policy(void *service, struct http_exchange *x, const struct http_request *r)
-{
-    (void)service;
-    (void)r;
-    http_answer(x, &(struct http_reply){.status = 200, .type = "text/plain", .body = slice_of("", 0)});
 }

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "crypto/wkd.h"
 #include "server/core/bug.h"
 #include "server/core/error.h"
 #include "store/approval.h"
@@ -70,10 +71,12 @@ int address_fold(const char *in, bool catch_all, char out[ADDRESS_MAX])
     return address_domain_normalize(in + 1, strlen(in + 1), out + 1);
 }
 
-/* Normalized, in one of our domains, not taken. */
+/* Normalized, in one of our domains, not taken, not the server's own. */
 static int address_free(struct store_write *w, const char *in, bool catch_all, char out[ADDRESS_MAX])
 {
     int err = address_fold(in, catch_all, out);
+    if (err == OK && !strncmp(out, WKS_LOCAL_PART "@", sizeof(WKS_LOCAL_PART)))
+        err = ERR_REFUSED;
     if (err == OK)
         err = domain_is_ours(w, strrchr(out, '@') + 1);
     if (err != OK)

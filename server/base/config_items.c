@@ -273,8 +273,8 @@ const struct config_item config_items[] = {
          "What new accounts send brings their certificate along (Autocrypt), so that whoever gets it can encrypt the "
          "answer."),
     BOOL(certificate_uploads, LIVE, 1,
-         "Take certificates in over HTTPS (VKS, HKP). One is published once whoever has the mailbox of its address "
-         "says so, by a link in a mail."),
+         "Take certificates in over HTTPS (VKS, HKP) and by mail to key-submission@DOMAIN. One is published once "
+         "whoever has the mailbox of its address says so, by a link in a mail, or by mail."),
     BOOL(certificate_uploads_other, LIVE, 0,
          "Also certificates of keys that their account does not have. What others encrypt to those comes as it is."),
     U32(rsa_bits_min, LIVE, 2048, 2048, 8192,

@@ -42,6 +42,8 @@
     X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */                                \
     X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */                       \
     X(VERIFY_MAILS, "verify_mails")    /* words about certificates that were sent in */              \
+    X(WKS, "key_submissions")          /* certificates and words that came by mail */                \
+    X(WKS_PUBLISHED, "key_submissions_published")                                                    \
     X(FAILED, "refused_other")                                                                       \
     X(NOTICES, "key_notices") /* of keys that end, to their readers */                               \
     X(TIMEOUTS, "timeouts")                                                                          \

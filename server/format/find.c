@@ -374,6 +374,22 @@ int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, 
     return ERR_NOT_FOUND;
 }
 
+int pgp_find_part(struct slice entity, const char *type, uint8_t *out, size_t cap, size_t *ret_len)
+{
+    struct entity e;
+    struct slice body;
+    if (read_entity(entity, &e) != OK || unwrap(&e) != OK || !mime_is(e.type.type, type))
+        return ERR_NOT_FOUND;
+    if (e.body.len > cap)
+        return ERR_LIMIT;
+    if (decode_body(&e, out, cap, &body) != OK)
+        return ERR_NOT_FOUND;
+    if (body.len && body.data != out)
+        memcpy(out, body.data, body.len);
+    *ret_len = body.len;
+    return OK;
+}
+
 /* Whether a type/subtype stands in s, in any case. Every mail comes here: slashes are few. */
 static bool holds(struct slice s, const char *type)
 {

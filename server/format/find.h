@@ -20,6 +20,10 @@ struct pgp_found {
 /* mail: the whole message, header and body, contiguous. Decoded packets go to out (cap >= len is always enough).
  * ERR_NOT_FOUND, ERR_FORMAT. */
 int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, struct pgp_found *ret);
+/* The body, without its encoding, of an entity of that type ("application/pgp-keys"), or of one that is the only part
+ * of a multipart/mixed or multipart/alternative. out has cap octets. ERR_NOT_FOUND: it is none, or one doubts what it
+ * is; ERR_LIMIT. */
+int pgp_find_part(struct slice entity, const char *type, uint8_t *out, size_t cap, size_t *ret_len);
 /* A cheap first look at the header and the first octets of the body of a mail of mail_len octets: false means surely
  * not, so the mail need not be made contiguous. */
 bool pgp_find_likely(const struct header_view *v, uint64_t mail_len);

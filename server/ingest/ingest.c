@@ -19,6 +19,7 @@
 #include "server/ingest/smtp/errors.h"
 #include "server/ingest/smtp/session.h"
 #include "server/ingest/verify/verify.h"
+#include "server/keys/upload.h"
 #include "server/login/login.h"
 #include "server/queue/enqueue.h"
 #include "server/service/service.h"
@@ -124,18 +125,20 @@ static int on_start(void *arg, const struct service *s)
     in->gpg = s->gpg;
     in->depositor.sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
     in->debts = debts_create(s->tally, DEBTS_PEERS);
+    in->submissions = debts_create(NULL, DEBTS_UPLOADS);
     in->pacing = submission_pacing_create(s->tally);
     in->login = login_create(in->loop, in->view, role_send);
     in->dns = dns_create(in->loop);
     in->fetch = fetch_create(in->loop);
     in->strangers = in->dns && in->fetch ? submission_strangers_create(in->loop, in->dns, in->fetch) : NULL;
     in->judge = in->dns ? judge_create(in->loop, in->dns) : NULL;
-    if (!in->judge || !in->depositor.sealer || !in->content || !in->debts || !in->pacing || !in->login ||
-        !in->strangers)
+    if (!in->judge || !in->depositor.sealer || !in->content || !in->debts || !in->submissions || !in->pacing ||
+        !in->login || !in->strangers)
         return ERR_MEMORY;
     role_on_login(login_reply, in->login);
     in->enqueuer = enqueuer_create(in->loop, in->view, s->vault, record_keys_queue_public(view_keys(in->view)));
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
+    debts_limits(in->submissions, UPLOAD_PEER_BURST, UPLOAD_PEER_MINUTE);
     submission_pacing_limits(in->pacing, &in->config);
     submission_strangers_configure(in->strangers, &in->config);
     judge_configure(in->judge, &in->config);
@@ -163,6 +166,7 @@ static void on_finish(void *arg)
     smtp_errors_say(in);
     submission_pacing_say(in);
     submission_pacing_destroy(in->pacing);
+    debts_destroy(in->submissions);
     debts_destroy(in->debts);
     notices_destroy(in->notices);
     sealer_destroy(in->depositor.sealer);

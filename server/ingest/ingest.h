@@ -64,7 +64,8 @@ struct ingest {
     struct slowing slowing;
     struct smtp_session *sessions;
     struct internal *internals; /* channels of who has mail for accounts here (internal/internal.h) */
-    struct verify *verifies;    /* of `web`, for certificates that come in (verify/verify.h) */
+    struct verify *verifies;    /* certificates that come in, by `web` or by mail (verify/verify.h) */
+    struct debts *submissions;  /* of peers that send certificates in by mail (wks/wks.h), to this process */
     struct told_seen seen;
     struct nonces nonces; /* of ids, and of salts in the log */
     struct untold untold;

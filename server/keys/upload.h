@@ -6,10 +6,17 @@
 #include "server/core/wire.h"
 #include "store/view.h"
 
-enum { UPLOAD_VERIFY = 1, UPLOAD_REPLY = 100 };
-enum { UPLOAD_VERIFY_MAX = 8 /* addresses that are verified of a certificate at a time */ };
-/* Payload: str address, bytes certificate, of the form that is published. Reply: u32 status, str text. OK: a mail is in
- * the mailbox. Else none was sent: ERR_NOT_FOUND, nobody here has the address, or wants to be found; the vault's
+enum { UPLOAD_VERIFY = 1, UPLOAD_KEY, UPLOAD_REPLY = 100 };
+enum {
+    UPLOAD_KEY_MAX = 1024,  /* octets of a submission address's certificate */
+    UPLOAD_VERIFY_MAX = 8,  /* addresses that are verified of a certificate at a time */
+    UPLOAD_PEER_BURST = 30, /* certificates and words of one peer */
+    UPLOAD_PEER_MINUTE = 6,
+};
+/* UPLOAD_KEY: str domain. Reply: u32 status, str text, bytes certificate of its submission address (crypto/wks_key.h).
+ *
+ * UPLOAD_VERIFY: str address, bytes certificate, of the form that is published. Reply: u32 status, str text. OK: a mail
+ * is in the mailbox. Else none was sent: ERR_NOT_FOUND, nobody here has the address, or wants to be found; the vault's
  * (VAULT_UPLOAD_ADD); ERR_NO_KEY, nothing can be sealed to it; others: now it cannot be done. */
 struct upload_verify {
     struct slice address, cert;

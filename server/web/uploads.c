@@ -10,11 +10,17 @@
 #include "server/web/web.h"
 
 enum {
-    PEER_BURST = 30, /* certificates and words of one peer */
-    PEER_MINUTE = 6,
     ASKED_MAX = 64, /* questions to `ingest` at a time */
     ASK_WAIT_MS = 15000,
     ASK_ANSWER_MS = 120000,
+};
+
+/* Certificates of submission addresses, which never change while the process lives. */
+enum { KEYS_KEPT = 64 };
+struct kept_key {
+    char domain[DOMAIN_CAP]; /* "": none */
+    size_t len;
+    uint8_t cert[UPLOAD_KEY_MAX];
 };
 
 struct uploads {
@@ -24,6 +30,9 @@ struct uploads {
     struct ask *ingest;
     struct keyserver_uploads seam;
     struct confirming *first;
+    struct kept_key kept[KEYS_KEPT];
+    size_t nkept; /* that were ever kept: the next one's place */
+    struct asking *asking;
 };
 
 static bool wanted(void *arg)
@@ -140,6 +149,105 @@ static void forget(void *arg, uint64_t id)
     confirming_free(c);
 }
 
+/* ---- keys of submission addresses ---- */
+
+struct asking {
+    struct uploads *u;
+    char domain[DOMAIN_CAP];
+    void (*done)(void *asker, int status, struct slice cert);
+    void *asker;
+    uint64_t id;
+    struct asking *next, **at;
+};
+
+static void asking_free(struct asking *a)
+{
+    if (a->next)
+        a->next->at = a->at;
+    *a->at = a->next;
+    free(a);
+}
+
+static void keep(struct uploads *u, const char *domain, struct slice cert)
+{
+    struct kept_key *k = &u->kept[u->nkept++ % KEYS_KEPT];
+
+    memcpy(k->domain, domain, strlen(domain) + 1);
+    memcpy(k->cert, cert.data, cert.len);
+    k->len = cert.len;
+}
+
+static void told(void *arg, int status, struct unpack *body)
+{
+    struct asking *a = arg;
+    struct uploads *u = a->u;
+    void (*done)(void *asker, int status, struct slice cert) = a->done;
+    void *asker = a->asker;
+    struct slice cert = {0};
+
+    if (status == OK) {
+        cert = unpack_bytes(body, UPLOAD_KEY_MAX);
+        if (!unpack_done(body) || !cert.len)
+            status = ERR_FORMAT;
+    }
+    if (status == OK)
+        keep(u, a->domain, cert);
+    asking_free(a);
+    done(asker, status, cert);
+}
+
+static int ask_key(struct uploads *u, struct asking *a)
+{
+    uint8_t payload[4 + DOMAIN_CAP];
+    struct pack p;
+
+    pack_init(&p, payload, sizeof(payload));
+    pack_str(&p, a->domain);
+    return ask_send(u->ingest, UPLOAD_KEY, &p, NULL, 0, ASK_AGAIN, told, a, &a->id);
+}
+
+static int submission_key(void *arg, const char *domain, void (*done)(void *asker, int status, struct slice cert),
+                          void *asker, uint64_t *ret_id)
+{
+    struct uploads *u = arg;
+    struct asking *a;
+    int err;
+
+    for (size_t i = 0; i < KEYS_KEPT; i++)
+        if (strcmp(u->kept[i].domain, domain) == 0) {
+            done(asker, OK, slice_of(u->kept[i].cert, u->kept[i].len));
+            return OK;
+        }
+    a = calloc(1, sizeof(*a));
+    if (!a)
+        return ERR_MEMORY;
+    *a = (struct asking){.u = u, .done = done, .asker = asker, .next = u->asking, .at = &u->asking};
+    memcpy(a->domain, domain, strlen(domain) + 1);
+    err = ask_key(u, a);
+    if (err != OK) {
+        free(a);
+        return err;
+    }
+    if (a->next)
+        a->next->at = &a->next;
+    u->asking = a;
+    *ret_id = a->id;
+    return OK;
+}
+
+static void forget_key(void *arg, uint64_t id)
+{
+    struct uploads *u = arg;
+    struct asking *a = u->asking;
+
+    while (a && a->id != id)
+        a = a->next;
+    if (!a)
+        return;
+    ask_forget(u->ingest, id);
+    asking_free(a);
+}
+
 /* ---- the whole ---- */
 
 int uploads_create(struct web *web, struct vault_client *vault, struct tally *tally, struct uploads **ret)
@@ -157,12 +265,12 @@ int uploads_create(struct web *web, struct vault_client *vault, struct tally *ta
     u->vault = vault;
     u->debts = debts_create(tally, DEBTS_UPLOADS);
     u->ingest = ask_create(web->loop, &p);
-    u->seam = (struct keyserver_uploads){wanted, may, verify, confirm, forget, u};
+    u->seam = (struct keyserver_uploads){wanted, may, verify, confirm, forget, submission_key, forget_key, u};
     if (!u->debts || !u->ingest) {
         uploads_destroy(u);
         return ERR_MEMORY;
     }
-    debts_limits(u->debts, PEER_BURST, PEER_MINUTE);
+    debts_limits(u->debts, UPLOAD_PEER_BURST, UPLOAD_PEER_MINUTE);
     *ret = u;
     return OK;
 }
@@ -175,6 +283,8 @@ void uploads_destroy(struct uploads *u)
         vault_client_forget(u->vault, u->first->id);
         confirming_free(u->first);
     }
+    while (u->asking)
+        asking_free(u->asking);
     ask_destroy(u->ingest);
     debts_destroy(u->debts);
     free(u);

@@ -66,6 +66,8 @@ static int step_list(struct vault *v, struct store_write *w, void *arg)
     return err;
 }
 
+static const char RESERVED[] = "the server takes mail to that address itself: keys that people send in";
+
 int run_account_add(struct vault *v, struct store_write *none, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
@@ -94,6 +96,7 @@ int run_account_add(struct vault *v, struct store_write *none, struct request *q
     say(err, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
     say(err, ERR_CONFLICT,
         "the number that comes next is an account's already: the store was changed; letterlock audit", ret_text);
+    say(err, ERR_REFUSED, RESERVED, ret_text);
     return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 
@@ -147,6 +150,7 @@ int run_address_add(struct vault *v, struct store_write *w, struct request *q, s
     say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(err, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
     say(err, ERR_DENIED, "it is not the account's own address", ret_text);
+    say(err, ERR_REFUSED, RESERVED, ret_text);
     return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 

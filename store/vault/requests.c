@@ -57,7 +57,7 @@ static const struct verb verbs[] = {
     {VAULT_TALLY_DEL, "tally-del", RELAY, 0, run_tally_del, queue_stored},
     {VAULT_KEY_PUBLISH, "key-publish", ADMIN, 0, run_key_publish},
     {VAULT_UPLOAD_ADD, "upload-add", INGEST, GROWS, run_upload_add},
-    {VAULT_UPLOAD_CONFIRM, "upload-confirm", WEB, 0, run_upload_confirm},
+    {VAULT_UPLOAD_CONFIRM, "upload-confirm", WEB | INGEST, 0, run_upload_confirm},
 };
 
 const struct verb *verb_find(uint32_t type)

@@ -111,6 +111,7 @@ static void fill(struct keyserver_bench *b, struct store_write *w)
     b->six_enc = key(6, PGP_X25519, 41);
     b->adopts = key(4, PGP_ED25519, 70);
     b->gone = key(4, PGP_ED25519, 80);
+    must(schema_put_domain(w->t, w->keys, HOSTED, MADE) == OK, "no domain");
     publish(w, ANN, &b->ann, &b->ann_enc, (const char *const[]){"Ann-Lee: 100%\r\n\x01 <Ann@Example.org>", NULL});
     publish(w, POST, &b->ann, &b->ann_enc, (const char *const[]){"<" POST ">", NULL});
     publish(w, SIX, &b->six, &b->six_enc, (const char *const[]){"Six <" SIX ">", NULL});
@@ -166,6 +167,31 @@ static void forget(void *arg, uint64_t id)
     b->handed.done = NULL;
 }
 
+static int submission_key(void *arg, const char *domain, void (*done)(void *asker, int status, struct slice cert),
+                          void *asker, uint64_t *ret_id)
+{
+    struct keyserver_bench *b = arg;
+    b->key.times++;
+    snprintf(b->key.domain, sizeof(b->key.domain), "%s", domain);
+    if (b->key.fail)
+        return b->key.fail;
+    if (!b->key.later) {
+        done(asker, OK, slice_str(SUBMISSION_KEY));
+        return OK;
+    }
+    b->key.done = done;
+    b->key.asker = asker;
+    *ret_id = b->key.times;
+    return OK;
+}
+
+static void forget_key(void *arg, uint64_t id)
+{
+    struct keyserver_bench *b = arg;
+    must(id == b->key.times && b->key.done, "another key is forgotten");
+    b->key.done = NULL;
+}
+
 void keyserver_bench_open(struct keyserver_bench *b)
 {
     static const uint8_t root[RECORD_KEY_SIZE] = {1};
@@ -177,7 +203,7 @@ void keyserver_bench_open(struct keyserver_bench *b)
     must(engine_group_begin(b->engine, &w.t) == OK, "no group");
     fill(b, &w);
     must(engine_group_commit(w.t) == OK, "no commit");
-    b->uploads = (struct keyserver_uploads){wanted, may, verify, confirm, forget, b};
+    b->uploads = (struct keyserver_uploads){wanted, may, verify, confirm, forget, submission_key, forget_key, b};
     must(view_over(b->engine, b->keys, &b->view) == OK && keyserver_create(b->view, &b->uploads, &b->keyserver) == OK,
          "no memory");
 }

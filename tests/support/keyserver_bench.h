@@ -14,6 +14,9 @@
 #define GONE "gone@example.org"      /* was there once */
 #define ADOPTS "adopts0@example.org" /* and 1 to 9: one certificate, with Ann's primary key for a subkey */
 
+#define HOSTED "hosted.example" /* the domain that is */
+#define SUBMISSION_KEY "a submission address's certificate"
+
 struct answered {
     unsigned times, status;
     char type[64];
@@ -42,6 +45,14 @@ struct keyserver_bench {
     struct handed handed;
     bool no_uploads, too_many;
     int fail_confirm;
+    struct { /* asked for the key of a submission address */
+        size_t times;
+        char domain[DOMAIN_CAP];
+        bool later;
+        int fail;
+        void (*done)(void *asker, int status, struct slice cert);
+        void *asker;
+    } key;
     struct http_exchange *waits;         /* was not answered */
     uint64_t gets;                       /* of the engine */
     int fail_begin, fail_get, fail_scan; /* what the engine answers instead; 0: its own */

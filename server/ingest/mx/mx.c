@@ -11,6 +11,7 @@
 #include "server/ingest/transaction/deliver.h"
 #include "server/ingest/transaction/forward.h"
 #include "server/ingest/transaction/rcpt.h"
+#include "server/ingest/wks/wks.h"
 
 enum { HOPS_MAX = 100 /* Received fields; RFC 5321 section 6.3 asks for 100 at least */ };
 
@@ -103,8 +104,11 @@ static int begin_judging(struct mx *m)
 static void on_rcpt(void *r, const struct smtp_event *e)
 {
     struct transaction *t = r;
-    int err = take(t, e->address);
+    int err;
 
+    if (wks_rcpt(t, e->address))
+        return;
+    err = take(t, e->address);
     if (err == OK)
         (void)begin_judging(r);
     if (err == OK)
@@ -210,8 +214,11 @@ static void judge(struct mx *m)
 static void on_end(void *r)
 {
     struct transaction *t = r;
-    int err = transaction_received_count(&t->msg) > HOPS_MAX ? TRANSACTION_HOPS : transaction_take_content(t);
+    int err;
 
+    if (wks_end(t))
+        return;
+    err = transaction_received_count(&t->msg) > HOPS_MAX ? TRANSACTION_HOPS : transaction_take_content(t);
     if (err != OK) {
         transaction_refuse_all(t, NULL, err);
         return;

@@ -18,6 +18,7 @@
 #include "server/ingest/transaction/rcpt.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/report.h"
+#include "server/ingest/wks/wks.h"
 #include "server/mail/address.h"
 
 enum { ID_OCTETS = 16 /* random or hashed, of a message id that is made here */ };
@@ -262,6 +263,8 @@ static void on_rcpt(void *r, const struct smtp_event *e)
         refuse_rcpt(s, e->address, HIDDEN);
         return;
     }
+    if (wks_rcpt(&s->t, e->address))
+        return;
     err = route(s, e->address, &to);
     if (err != OK && err != ERR_DENIED) {
         transaction_refuse_rcpt(&s->t, e->address, err);
@@ -446,8 +449,11 @@ static void encrypted(struct submission *s, int err)
 static void on_end(void *r)
 {
     struct submission *s = r;
-    int err = transaction_take_content(&s->t);
+    int err;
 
+    if (wks_end(&s->t))
+        return;
+    err = transaction_take_content(&s->t);
     if (err == OK)
         err = rewrite_header(s);
     if (err != OK) {

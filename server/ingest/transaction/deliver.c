@@ -60,7 +60,7 @@ void transaction_refuse_all(struct transaction *t, const struct transaction_refu
     end(t, false);
 }
 
-static void accept_all(struct transaction *t)
+void transaction_accept_all(struct transaction *t)
 {
     char text[64];
 
@@ -92,7 +92,7 @@ static void answer(struct transaction *t)
         }
     }
     if (worst == OUTCOME_OK) {
-        accept_all(t);
+        transaction_accept_all(t);
         return;
     }
     transaction_refuse(t, refusals, status);

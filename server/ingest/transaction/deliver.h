@@ -17,6 +17,8 @@ enum {
 /* Answers SMTP_END instead. table NULL: that of deliveries. */
 void transaction_refuse_all(struct transaction *t, const struct transaction_refusal *table, int err);
 
+void transaction_accept_all(struct transaction *t); /* answers it with 250: nothing is left to do */
+
 #define TRANSACTION_HELD_TEXT \
     "Your account sends nothing until this server's postmaster releases it: it is held, or has sent too much in a day"
 

@@ -175,6 +175,7 @@ void transaction_reset(struct transaction *t)
     t->delivering = t->keeps = t->junk = false;
     t->auth_results = t->warnings = NULL;
     t->broken = EVENT_REASON_ACCEPTED;
+    t->wks[0] = '\0';
     explicit_bzero(t->received, sizeof(t->received));
     explicit_bzero(t->content, sizeof(t->content));
 }

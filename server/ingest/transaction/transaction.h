@@ -93,7 +93,8 @@ struct transaction {
     char tls[96], received[TRANSACTION_RECEIVED_MAX];
     /* What the receiver found of it, for the seal and the capsule; NULL: nothing. They live until the kind's reset. */
     const char *auth_results, *warnings;
-    bool junk; /* it goes to the mailboxes for that, and nowhere else */
+    bool junk;            /* it goes to the mailboxes for that, and nowhere else */
+    char wks[DOMAIN_CAP]; /* whose submission address it is for (wks/wks.h); "": none */
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
     struct idle stall; /* ends a delivery that makes no progress */

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "crypto/pgp_judge.h"
+#include "crypto/wks_key.h"
 #include "server/base/ipc.h"
 #include "server/core/error.h"
 #include "server/ingest/verify/verify_mail.h"
 #include "server/keys/upload.h"
 #include "store/client.h"
 
+_Static_assert((int)WKS_CERT_MAX <= (int)UPLOAD_KEY_MAX, "UPLOAD_KEY");
 enum { WAITING_MAX = 64 /* of one channel */, DAY = 86400 };
 
 struct job {
@@ -22,14 +24,15 @@ struct job {
     char address[ADDRESS_MAX], primary[ADDRESS_MAX];
     uint64_t account;
     struct pgp_published read;
-    struct pgp_recipient *seals; /* NULL: the account's own key */
+    struct pgp_recipient *seals; /* NULL: the account's own key will do */
     char mail[VERIFY_MAIL_MAX];
+    bool by_mail, own; /* how it came; whether the account has its key */
     size_t mail_len, cert_len;
     struct iovec piece;
     uint8_t cert[];
 };
 
-/* One channel. */
+/* One channel; or what came by mail, which has none. */
 struct verify {
     struct verify *next, **at;
     struct ingest *in;
@@ -55,6 +58,8 @@ static void reply(struct verify *v, uint64_t id, int status)
     uint8_t out[64];
     struct pack p;
 
+    if (!v->channel)
+        return;
     pack_init(&p, out, sizeof(out));
     pack_u32(&p, (uint32_t)-status);
     pack_str(&p, "");
@@ -126,6 +131,8 @@ static int write_mail(struct verify *v, struct job *j, const uint8_t token[UPLOA
                             .link = link,
                             .fpr_len = j->read.key[0].fpr_len,
                             .seals = j->seals,
+                            .own = j->own,
+                            .token = j->by_mail ? token : NULL,
                             .checksum = j->read.key[0].version < 6,
                             .now = now,
                             .until = now + DAY};
@@ -254,8 +261,11 @@ static int start(struct verify *v, struct job *j)
         l->j = j;
         err = view_run(v->in->view, look_up, l);
     }
-    if (err == OK && !l->own)
-        err = v->in->config.certificate_uploads_other ? prepare(j) : ERR_DENIED;
+    j->own = err == OK && l->own;
+    if (err == OK && !j->own && !v->in->config.certificate_uploads_other)
+        err = ERR_DENIED;
+    if (err == OK && (!j->own || j->by_mail))
+        err = prepare(j);
     free(l);
     if (err != OK)
         return err;
@@ -278,33 +288,75 @@ static void take_turn(void *arg)
 
 /* ---- the channel ---- */
 
-static int on_message(void *arg, struct ipc_msg *m)
+/* ERR_FULL, ERR_MEMORY. */
+static int add(struct verify *v, const char *address, struct slice cert, uint64_t id)
 {
-    struct verify *v = arg;
-    struct upload_verify u;
-    struct unpack in;
-    struct job *j;
-    char address[ADDRESS_MAX];
-    size_t at, plus;
+    struct job *j = v->waiting == WAITING_MAX ? NULL : calloc(1, sizeof(*j) + cert.len);
 
-    unpack_init(&in, m->payload.data, m->payload.len);
-    if (m->type != UPLOAD_VERIFY || m->nfds || keys_verify_unpack(&in, &u) != OK ||
-        address_normalize((const char *)u.address.data, u.address.len, address, &at, &plus) != OK)
-        return ERR_FORMAT;
-    if (v->waiting == WAITING_MAX || !(j = calloc(1, sizeof(*j) + u.cert.len))) {
-        reply(v, m->id, v->waiting == WAITING_MAX ? ERR_FULL : ERR_MEMORY);
-        return OK;
-    }
-    j->id = m->id;
-    memcpy(j->address, address, sizeof(j->address));
-    memcpy(j->cert, u.cert.data, u.cert.len);
-    j->cert_len = u.cert.len;
+    if (!j)
+        return v->waiting == WAITING_MAX ? ERR_FULL : ERR_MEMORY;
+    j->id = id;
+    j->by_mail = !v->channel;
+    memcpy(j->address, address, strlen(address) + 1);
+    memcpy(j->cert, cert.data, cert.len);
+    j->cert_len = cert.len;
     *v->end = j;
     v->end = &j->next;
     v->waiting++;
     if (!v->busy)
         defer_set(v->in->loop, &v->turn, take_turn, v);
     return OK;
+}
+
+static int take_verify(struct verify *v, struct unpack *in, uint64_t id)
+{
+    struct upload_verify u;
+    char address[ADDRESS_MAX];
+    size_t at, plus;
+    int err;
+
+    if (keys_verify_unpack(in, &u) != OK ||
+        address_normalize((const char *)u.address.data, u.address.len, address, &at, &plus) != OK)
+        return ERR_FORMAT;
+    err = add(v, address, u.cert, id);
+    if (err != OK)
+        reply(v, id, err);
+    return OK;
+}
+
+/* The certificate of a domain's submission address, for whoever asks `web`. */
+static int take_key(struct verify *v, struct unpack *in, uint64_t id)
+{
+    uint8_t out[64 + WKS_CERT_MAX], cert[WKS_CERT_MAX];
+    char domain[DOMAIN_CAP];
+    struct pack p;
+    size_t len = 0;
+    const struct slice name = unpack_bytes(in, sizeof(domain) - 1);
+    int err;
+
+    if (!unpack_done(in) || address_domain_normalize((const char *)name.data, name.len, domain) != OK)
+        return ERR_FORMAT;
+    err = wks_key_make(view_keys(v->in->view), domain, cert, &len, NULL);
+    pack_init(&p, out, sizeof(out));
+    pack_u32(&p, (uint32_t)-err);
+    pack_str(&p, "");
+    if (err == OK)
+        pack_bytes(&p, cert, len);
+    (void)ipc_send(v->channel, UPLOAD_REPLY, id, p.data, p.len, NULL, 0);
+    return OK;
+}
+
+static int on_message(void *arg, struct ipc_msg *m)
+{
+    struct verify *v = arg;
+    struct unpack in;
+
+    unpack_init(&in, m->payload.data, m->payload.len);
+    if (m->nfds)
+        return ERR_FORMAT;
+    return m->type == UPLOAD_VERIFY ? take_verify(v, &in, m->id)
+           : m->type == UPLOAD_KEY  ? take_key(v, &in, m->id)
+                                    : ERR_FORMAT;
 }
 
 static void destroy(struct verify *v)
@@ -329,25 +381,43 @@ static void on_close(void *arg)
     destroy(arg);
 }
 
+static struct verify *create(struct ingest *in)
+{
+    struct verify *v = calloc(1, sizeof(*v));
+
+    if (!v)
+        return NULL;
+    *v = (struct verify){.in = in, .next = in->verifies, .at = &in->verifies};
+    v->end = &v->first;
+    if (v->next)
+        v->next->at = &v->next;
+    in->verifies = v;
+    return v;
+}
+
 void verify_open(struct ingest *in, int fd)
 {
     static const struct ipc_ops ops = {.on_message = on_message, .on_close = on_close};
-    struct verify *v = calloc(1, sizeof(*v));
+    struct verify *v = create(in);
 
     if (!v) {
         close(fd);
         return;
     }
-    *v = (struct verify){.in = in, .next = in->verifies, .at = &in->verifies};
-    v->end = &v->first;
     v->channel = ipc_create(in->loop, fd, &ops, v);
-    if (!v->channel) {
-        free(v);
-        return;
-    }
-    if (v->next)
-        v->next->at = &v->next;
-    in->verifies = v;
+    if (!v->channel)
+        destroy(v);
+}
+
+int verify_mailed(struct ingest *in, const char *address, struct slice cert)
+{
+    struct verify *v = in->verifies;
+
+    while (v && v->channel)
+        v = v->next;
+    if (!v)
+        v = create(in);
+    return v ? add(v, address, cert, 0) : ERR_MEMORY;
 }
 
 void verify_close_all(struct ingest *in)

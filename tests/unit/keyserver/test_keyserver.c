@@ -132,16 +132,6 @@ static void wkd_finds_letters_outside_ascii(void **state)
     check_absent(wkd("example.org", "x", own, "j%C3%B6rg"));
 }
 
-static void wkd_policy(void **state)
-{
-    static const char *const paths[] = {"/.well-known/openpgpkey/policy", "/.well-known/openpgpkey/example.org/policy",
-                                        "/.well-known/openpgpkey/elsewhere.example/policy"};
-    for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(get(paths[i]), 200);
-        check_text("");
-    }
-}
-
 static void wkd_refuses(void **state)
 {
     static const char *const hashes[] = {
@@ -533,7 +523,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wkd_finds),
         cmocka_unit_test(wkd_finds_letters_outside_ascii),
-        cmocka_unit_test(wkd_policy),
         cmocka_unit_test(wkd_refuses),
         cmocka_unit_test(hkp_finds_addresses),
         cmocka_unit_test(hkp_finds_keys),
