@@ -50,6 +50,7 @@ enum record_use {
     RECORD_COMPLAINT,     /* of the store's root: by which a message that went out is known again */
     RECORD_PUBLISHED,     /* of the store's root: the directory of published certificates, and hashes that lead to it */
     RECORD_WKS,           /* of the store's root: key pairs of submission addresses are derived from it */
+    RECORD_FEATURE,       /* of the store's root: keyed hashes of what mail shows of its sender */
     RECORD_USES
 };
 #define RECORD_BIT(use) (UINT32_C(1) << (use))

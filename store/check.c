@@ -28,6 +28,7 @@ static const struct rule {
     {'G', HOME_ACCOUNT, 0, check_approval},
     {'L', HOME_ACCOUNT, 0, check_sent},
     {'l', HOME_ACCOUNT, 4, check_known},
+    {'f', HOME_ACCOUNT, 4, check_known},
     {'y', HOME_ACCOUNT, 0, check_complaints},
     {'r', HOME_ACCOUNT, RECORD_HASH_SIZE, check_correspondent},
     {'i', HOME_ACCOUNT, RECORD_HASH_SIZE, check_correspondent},

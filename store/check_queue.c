@@ -77,7 +77,7 @@ void check_sent(struct check *c, struct slice key, struct slice value)
     (void)check_opened(c, schema_unpack_sent(c->k, c->part, key, value, &s));
 }
 
-/* 'l' */
+/* 'l', 'f' */
 void check_known(struct check *c, struct slice key, struct slice value)
 {
     struct unpack u = key_fields(key);

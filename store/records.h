@@ -197,7 +197,7 @@ enum { SCHEMA_OUTER_MAX = 15 * 1024 /* an outer header */ };
  * heads overflows. */
 #define SCHEMA_PACKETS_MAX ((uint64_t)1 << 40)
 #define SCHEMA_RENDERED_MAX (2 * SCHEMA_PACKETS_MAX) /* of any message as it is served: base64 and its headers */
-enum { MESSAGE_FPRS_MAX = 16, MESSAGE_FPR_SIZE = 20 };
+enum { MESSAGE_FPRS_MAX = 16, MESSAGE_FPR_SIZE = 20, MESSAGE_FEATURES_MAX = 16 };
 struct schema_message {
     uint64_t id;
     uint32_t references /* mailbox entries */;
@@ -216,6 +216,8 @@ struct schema_message {
                                                                        sealed to: the fingerprints' first octets */
     uint8_t salt[OUTER_SEAL_SALT];                    /* of the key of its body */
     uint32_t padding;                                 /* octets by which its body seems longer */
+    uint8_t nfeatures;
+    uint64_t features[MESSAGE_FEATURES_MAX]; /* keyed hashes of what it shows of its sender (RECORD_FEATURE) */
     struct slice outer; /* plaintext outer header, outer_len bytes; unpack puts it into the caller's buffer */
 };
 

@@ -63,6 +63,8 @@ static void deliver(struct codec *c, struct vault_request *q)
     u32(c, &d->expiry_hour);
     u64_flags(c, &d->flags);
     keywords(c, &d->keywords);
+    raw(c, d->contact, sizeof(d->contact));
+    (void)list(c, &d->nfeatures, d->features, d->features, sizeof(d->features[0]), MESSAGE_FEATURES_MAX, u64_row);
 }
 
 static void replace(struct codec *c, struct vault_request *q)

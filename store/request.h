@@ -6,6 +6,7 @@
 #define STORE_REQUEST_H
 
 #include "store/complaint.h"
+#include "store/contact.h"
 #include "store/correspondent.h"
 #include "store/published.h"
 #include "store/records.h"
@@ -163,6 +164,9 @@ struct vault_deliver {
     uint32_t expiry_hour; /* 0: never */
     uint64_t flags;       /* system flags */
     struct vault_keywords keywords;
+    uint8_t contact[CONTACT_WHO]; /* who wrote it, noted with it (store/contact.h); zeros: nobody */
+    uint32_t nfeatures;
+    uint64_t features[MESSAGE_FEATURES_MAX]; /* of struct schema_message */
     struct {
         uint32_t mailbox, uid;
     } replaced; /* VAULT_REPLACE */

@@ -66,6 +66,11 @@ static inline void u64(struct codec *c, uint64_t *v)
         *v = unpack_u64(c->unpack);
 }
 
+static inline void u64_row(struct codec *c, void *row)
+{
+    u64(c, row);
+}
+
 /* An account's number. The other partitions are nobody's to name: what works there knows which it is. */
 static inline void u64_account(struct codec *c, uint64_t *v)
 {

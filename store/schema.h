@@ -38,6 +38,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST
  *   'P' hash16               struct schema_app_password
  *   'L'                      struct schema_sent
  *   'l' bucket4              u8 version, u32 n, n times (raw 8 hash of a recipient, u16 day): those written to
+ *   'f' bucket4              the same of those who have written to it
  *   'y'                      struct schema_complaints
  *   'r' hash16(address)      struct correspondent (store/correspondent.h)
  *   'i' hash16(address)      struct correspondent, of keys that came with mail

@@ -14,7 +14,7 @@
 _Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX,
                "an outer header that comes in must fit into its record");
 
-enum { MESSAGE_VERSION = 1, FEATURES_MAX = 16 /* reserved: hashes of what a lesson on junk goes by */ };
+enum { MESSAGE_VERSION = 1 };
 
 /* What is asked for, and from whom: everything before the outer header. */
 static void unpack_numbers(struct unpack *u, struct schema_message *m)
@@ -53,10 +53,12 @@ static int unpack_lists(struct unpack *u, struct schema_message *m)
     if (salt.len == OUTER_SEAL_SALT)
         memcpy(m->salt, salt.data, OUTER_SEAL_SALT);
     m->padding = unpack_u32(u);
-    unsigned features = unpack_u8(u);
-    for (unsigned i = 0; i < features && i < FEATURES_MAX; i++)
-        unpack_u64(u);
-    return u->failed || features > FEATURES_MAX ? ERR_FORMAT : OK;
+    m->nfeatures = unpack_u8(u);
+    if (u->failed || m->nfeatures > MESSAGE_FEATURES_MAX)
+        return ERR_FORMAT;
+    for (unsigned i = 0; i < m->nfeatures; i++)
+        m->features[i] = unpack_u64(u);
+    return u->failed ? ERR_FORMAT : OK;
 }
 
 static int unpack_plain(struct slice plain, uint64_t message, struct schema_message *m)
@@ -146,7 +148,9 @@ static void pack_message(struct pack *p, const struct schema_message *v)
         pack_raw(p, v->fprs[i], MESSAGE_FPR_SIZE);
     pack_raw(p, v->salt, sizeof(v->salt));
     pack_u32(p, v->padding);
-    pack_u8(p, 0); /* no features yet */
+    pack_u8(p, v->nfeatures);
+    for (unsigned i = 0; i < v->nfeatures; i++)
+        pack_u64(p, v->features[i]);
     pack_bytes(p, v->outer.data, v->outer.len);
 }
 
@@ -157,8 +161,8 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
     uint8_t buf[ENGINE_VALUE_MAX];
     struct pack p;
     if (v->outer.len != v->outer_len || v->outer_len > SCHEMA_OUTER_MAX || v->nfprs > MESSAGE_FPRS_MAX ||
-        v->packets_len > SCHEMA_PACKETS_MAX || v->capsule_len > PARCEL_CAPSULE_MAX || v->head_len > v->packets_len ||
-        v->padding > CONTENT_PADDING_MAX)
+        v->nfeatures > MESSAGE_FEATURES_MAX || v->packets_len > SCHEMA_PACKETS_MAX ||
+        v->capsule_len > PARCEL_CAPSULE_MAX || v->head_len > v->packets_len || v->padding > CONTENT_PADDING_MAX)
         return ERR_LIMIT;
     pack_init(&p, buf, sizeof(buf));
     pack_message(&p, v);

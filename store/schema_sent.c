@@ -108,7 +108,7 @@ int schema_put_domain_sent(struct engine_txn *t, const struct record_keys *k, co
     return put_sent(t, k, PART_INSTANCE, key_domain_sent(&kb, k, domain), v);
 }
 
-/* ---- known recipients ---- */
+/* ---- who is known ---- */
 
 static int known_unpack(const uint8_t *plain, size_t len, struct known_bucket *ret)
 {
@@ -140,17 +140,17 @@ static int known_open(const struct record_keys *k, uint64_t account, struct slic
     return err;
 }
 
-int schema_get_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t bucket,
+int schema_get_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, char letter, uint32_t bucket,
                      struct known_bucket *ret)
 {
     struct schema_keybuf kb;
-    struct slice key = key_u32(&kb, 'l', bucket), value;
+    struct slice key = key_u32(&kb, letter, bucket), value;
     int err = engine_get(t, account, key, &value);
     ret->n = 0;
     return err == ERR_NOT_FOUND ? OK : err == OK ? known_open(k, account, key, value, ret) : err;
 }
 
-int schema_put_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t bucket,
+int schema_put_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, char letter, uint32_t bucket,
                      const struct known_bucket *v)
 {
     struct schema_keybuf kb;
@@ -164,7 +164,7 @@ int schema_put_known(struct engine_txn *t, const struct record_keys *k, uint64_t
         pack_u8(&p, (uint8_t)(v->v[i].day >> 8));
         pack_u8(&p, (uint8_t)v->v[i].day);
     }
-    return sealed_put(t, k, account, key_u32(&kb, 'l', bucket), &p);
+    return sealed_put(t, k, account, key_u32(&kb, letter, bucket), &p);
 }
 
 int schema_unpack_known(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,

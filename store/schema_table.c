@@ -25,6 +25,7 @@ static const struct schema_kind kinds[] = {
     {'G', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "approval of the certificates"},
     {'L', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "what it has sent"},
     {'l', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "recipients that it has written to"},
+    {'f', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "who has written to it"},
     {'y', HOME_ACCOUNT, SEALED(DIRECTORY, 1024), "complaints about its mail"},
     {'r', HOME_ACCOUNT, SEALED(DIRECTORY, 512), "key of a correspondent"},
     {'i', HOME_ACCOUNT, SEALED(DIRECTORY, 512), "key that came with a correspondent's mail"},

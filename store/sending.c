@@ -70,6 +70,15 @@ static uint32_t find(const struct known_bucket *b, const uint8_t *whom)
     return i;
 }
 
+int sending_find(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *address)
+{
+    uint8_t whom[SENDING_WHOM];
+    struct known_bucket b;
+    sending_whom(k, account, address, whom);
+    int err = schema_get_known(t, k, account, 'l', bucket_of(whom), &b);
+    return err == OK && find(&b, whom) == b.n ? ERR_NOT_FOUND : err;
+}
+
 /* How many of them it has not written to. One that is named twice is two. */
 static int count_first(struct store_write *w, const struct sending_charge *c, struct sending_sum *ret)
 {
@@ -78,7 +87,7 @@ static int count_first(struct store_write *w, const struct sending_charge *c, st
     for (uint32_t i = 0; err == OK && i < c->n; i++) {
         if (!counts(c->whom[i]))
             continue;
-        err = schema_get_known(w->t, w->keys, c->account, bucket_of(c->whom[i]), &b);
+        err = schema_get_known(w->t, w->keys, c->account, 'l', bucket_of(c->whom[i]), &b);
         ret->recipients++;
         ret->first += err == OK && find(&b, c->whom[i]) == b.n;
     }
@@ -101,7 +110,7 @@ static int note(struct store_write *w, uint64_t account, const uint8_t *whom)
 {
     const uint16_t day = (uint16_t)(w->now / DAY / WEEK * WEEK);
     struct known_bucket b;
-    int err = schema_get_known(w->t, w->keys, account, bucket_of(whom), &b);
+    int err = schema_get_known(w->t, w->keys, account, 'l', bucket_of(whom), &b);
     if (err != OK)
         return err;
     uint32_t i = find(&b, whom);
@@ -112,7 +121,7 @@ static int note(struct store_write *w, uint64_t account, const uint8_t *whom)
     memcpy(b.v[i].whom, whom, SENDING_WHOM);
     b.v[i].day = day;
     w->wrote = true;
-    return schema_put_known(w->t, w->keys, account, bucket_of(whom), &b);
+    return schema_put_known(w->t, w->keys, account, 'l', bucket_of(whom), &b);
 }
 
 /* ---- a charge ---- */

@@ -6,16 +6,17 @@
 #include "store/schema.h"
 #include "store/sending.h"
 
+/* 'l': those whom the account has written to; 'f': those who have written to it (store/contact.h). */
 struct known_bucket {
     uint32_t n;
     struct {
         uint8_t whom[SENDING_WHOM];
-        uint16_t day; /* since 1970, of the week in which it was last written to */
+        uint16_t day; /* 'l': since 1970, of the week in which it was last written to. 'f': the week, CONTACT_AGAIN */
     } v[SENDING_BUCKET_MAX];
 };
-int schema_get_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t bucket,
+int schema_get_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, char letter, uint32_t bucket,
                      struct known_bucket *ret); /* absent: empty */
-int schema_put_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t bucket,
+int schema_put_known(struct engine_txn *t, const struct record_keys *k, uint64_t account, char letter, uint32_t bucket,
                      const struct known_bucket *v);
 struct slice key_domain_sent(struct schema_keybuf *kb, const struct record_keys *k, const char *domain);
 int schema_put_domain_sent(struct engine_txn *t, const struct record_keys *k, const char *domain,
@@ -29,7 +30,7 @@ int schema_get_domain_sent(struct engine_txn *t, const struct record_keys *k, co
 /* Of an account or, at the instance's partition, of a domain. */
 int schema_unpack_sent(const struct record_keys *k, uint64_t part, struct slice key, struct slice value,
                        struct schema_sent *ret);
-/* A bucket of known recipients; *ret_n: how many there are in it. */
+/* A bucket; *ret_n: how many there are in it. */
 int schema_unpack_known(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                         uint32_t *ret_n);
 int schema_put_hold(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_hold *v);
@@ -59,6 +60,8 @@ struct sending_charge {
 struct store_write;
 int sending_charge(struct store_write *w, const struct sending_limits *l, const struct sending_charge *c,
                    enum sending_verdict *ret, enum hold_why *ret_now /* 0: nothing new */);
+/* Has it written to this address? OK, ERR_NOT_FOUND. */
+int sending_find(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *address);
 /* By hand. release: what it had sent is forgotten, so that it may send again. *ret_changed: it was not so before. */
 int sending_hold(struct store_write *w, bool *ret_changed);
 int sending_release(struct store_write *w, bool *ret_changed);

@@ -4,6 +4,7 @@
 #define STORE_VIEW_H
 
 #include "store/complaint.h"
+#include "store/contact.h"
 #include "store/correspondent.h"
 #include "store/dkim.h"
 #include "store/published.h"
@@ -168,6 +169,9 @@ int view_held(struct view *v, uint64_t account);
 int view_hold(struct view *v, uint64_t account, struct schema_hold *ret);
 int view_sent(struct view *v, uint64_t account, struct schema_sent *ret);
 int view_complaints(struct view *v, uint64_t account, struct schema_complaints *ret); /* likewise */
+/* Has this one written to the account (store/contact.h)? Has the account written to this address? ERR_NOT_FOUND: no. */
+int view_contact(struct view *v, uint64_t account, const uint8_t who[CONTACT_WHO]);
+int view_written_to(struct view *v, uint64_t account, const char *address);
 /* An address that bounced for good, as suppression_spell has it: its record, though it be over. Each of them, in no
  * order, after this place (NULL: all); one that does not open has err. ERR_DENIED: we have not the key. */
 int view_suppressed(struct view *v, const char *address, struct suppressed *ret);

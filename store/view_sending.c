@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/contact_impl.h"
 #include "store/schema_impl.h"
 #include "store/sending_impl.h"
 #include "store/view_impl.h"
@@ -26,6 +27,16 @@ int view_sent(struct view *v, uint64_t account, struct schema_sent *ret)
 int view_complaints(struct view *v, uint64_t account, struct schema_complaints *ret)
 {
     return v->txn ? schema_get_complaints(v->txn, v->keys, account, ret) : ERR_CONFLICT;
+}
+
+int view_contact(struct view *v, uint64_t account, const uint8_t who[CONTACT_WHO])
+{
+    return v->txn ? contact_find(v->txn, v->keys, account, who) : ERR_CONFLICT;
+}
+
+int view_written_to(struct view *v, uint64_t account, const char *address)
+{
+    return v->txn ? sending_find(v->txn, v->keys, account, address) : ERR_CONFLICT;
 }
 
 /* ---- records that stand by a hash ---- */

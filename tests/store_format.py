@@ -182,8 +182,10 @@ def message(key, kv, account, number):
     r = {name: m[end - width:end] for name, width, end in zip(names.split(), widths, ends)}
     r = {name: v if name in ("thread", "own") else u(v) for name, v in r.items()}
     rest = m[ends[-1] + 20 * r["n"]:]
-    r |= {"salt": rest[:16], "padding": u(rest[16:20]), "features": rest[20], "header": rest[25:]}
-    assert u(rest[21:25]) == len(r["header"]) == r["outer"]
+    hashes = 21 + 8 * rest[20]
+    r |= {"salt": rest[:16], "padding": u(rest[16:20]), "header": rest[hashes + 4:],
+          "features": [rest[n:n + 8] for n in range(21, hashes, 8)]}
+    assert u(rest[hashes:hashes + 4]) == len(r["header"]) == r["outer"] and rest[20] <= 16
     return r
 
 

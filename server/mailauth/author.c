@@ -183,3 +183,24 @@ void author_read(const struct header_view *v, struct author_verdict *ret)
     a.sender_differs = differs;
     *ret = a;
 }
+
+void author_address(const struct header_view *v, char out[ADDRESS_MAX])
+{
+    char spec[ADDRESS_CANONICAL_MAX];
+    struct author_verdict a;
+    struct address_item item;
+    size_t at, plus;
+
+    out[0] = '\0';
+    author_read(v, &a);
+    if (a.fault != AUTHOR_OK)
+        return;
+    const struct slice value = header_field_value(v->s, header_find(v, "From"));
+    struct address_reader r = {.s = value.data, .len = value.len};
+    while (address_read(&r, &item))
+        if (item.domain.data && address_canonical(&item, spec)) {
+            if (address_normalize(spec, strlen(spec), out, &at, &plus) != OK)
+                out[0] = '\0';
+            return;
+        }
+}

@@ -5,11 +5,14 @@
 #ifndef MAILAUTH_AUTHOR_H
 #define MAILAUTH_AUTHOR_H
 
+#include "server/mail/address.h"
 #include "server/mail/header.h"
 #include "server/mailauth/verdict.h"
 
 void author_read(const struct header_view *v, struct author_verdict *ret);
 /* The same of one field's value, sender_differs left out. */
 void author_read_value(struct slice value, struct author_verdict *ret);
+/* The address of the one that stands first in From, in its one spelling; "" where author_read finds no author. */
+void author_address(const struct header_view *v, char out[ADDRESS_MAX]);
 
 #endif

@@ -247,9 +247,10 @@ static int make_capsule(struct seal_op *op, bool foreign)
 
     /* An expired key: losing mail helps nobody, so it is sealed and said. Hidden recipients: it is kept, though nobody
      * can tell here whether its reader can open it. */
-    snprintf(warnings, sizeof(warnings), "%s%s%s",
+    snprintf(warnings, sizeof(warnings), "%s%s%s%s",
              op->keys->first_expiry && op->keys->first_expiry <= op->q.now ? "key-expired," : "",
-             op->result.wildcard ? "hidden-recipients," : "", op->q.warnings ? op->q.warnings : "");
+             op->result.wildcard ? "hidden-recipients," : "", op->q.first_contact ? "first-contact," : "",
+             op->q.warnings ? op->q.warnings : "");
     return capsule_make(&p, &op->header, &op->capsule);
 }
 

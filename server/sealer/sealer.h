@@ -38,6 +38,7 @@ struct seal_request {
     const char *tls;                     /* conn_tls_info, or "" */
     uint64_t now;                        /* seconds since 1970 */
     int64_t date;                        /* the same, of a mail whose Date is missing or unreadable */
+    bool first_contact;                  /* its reader is told that the author is new */
     bool client_append;                  /* an IMAP APPEND: mail that is encrypted already becomes MESSAGE_CLIENT */
     uint64_t plain_max; /* a mail that is still to be sealed has at most so many octets: ERR_LIMIT; 0: any */
 };

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/contact_impl.h"
 #include "store/content.h"
 #include "store/message.h"
 #include "store/vault/vault.h"
@@ -131,6 +132,8 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
         return err;
     if (has_id && (err = delivery_put(w, a->deliver.delivery, &d)) != OK)
         return err;
+    if ((err = contact_note(w, a->deliver.contact)) != OK)
+        return err;
     vault_changed(v, w->account, a->mailbox, edit.modseq, edit.box.exists);
     *ret = d;
     return OK;
@@ -164,6 +167,8 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
     memcpy(m.fprs, finding.fprs, sizeof(m.fprs));
     memcpy(m.thread, a->deliver.thread, sizeof(m.thread));
     memcpy(m.own_id, a->deliver.own_id, sizeof(m.own_id));
+    m.nfeatures = (uint8_t)a->deliver.nfeatures;
+    memcpy(m.features, a->deliver.features, sizeof(m.features));
     return deliver_write(v, w, a, account, p, &m, &keywords, ret);
 }
 

@@ -159,8 +159,8 @@ def sealed_file(octets, seals=True):
 
 
 def deliver(account, mailbox=1, kind=1, delivery=None):
-    return struct.pack(">QIBBQ16s16s16sIQI", account, mailbox, kind, 0, int(time.time()), delivery or os.urandom(16),
-                       os.urandom(16), os.urandom(16), 0, 0, 0)
+    return struct.pack(">QIBBQ16s16s16sIQI8sI", account, mailbox, kind, 0, int(time.time()), delivery or os.urandom(16),
+                       os.urandom(16), os.urandom(16), 0, 0, 0, bytes(8), 0)
 
 
 def encrypted(i, to, data=b"Content-Type: text/plain\r\n\r\nsealed\r\n"):
@@ -274,7 +274,8 @@ MALFORMED = [
     ("cut short", 1, deliver(16)[:-3], 1),
     ("too long", 1, deliver(16) + b"x", 1),
     ("without its descriptor", 1, deliver(16), 0),
-    ("more keywords than there are octets", 1, deliver(16)[:-4] + struct.pack(">I", 2 ** 32 - 1), 1),
+    ("more keywords than there are octets", 1, deliver(16)[:-16] + struct.pack(">I", 2 ** 32 - 1), 1),
+    ("more features than a message has", 1, deliver(16)[:-4] + struct.pack(">I", 17) + bytes(17 * 8), 1),
     ("a kind that is none", 1, deliver(16, kind=9), 1),
     ("rows without end", 11, struct.pack(">I", 2 ** 32 - 1), 0),
     ("a notice's fingerprint of no length", 10, deliver(16, delivery=bytes(16)) + struct.pack(">IBI", 0, 1, 1),

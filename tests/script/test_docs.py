@@ -449,8 +449,7 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     assert (u(entry[8:16]), entry[40], len(entry)) == (0, 0, 41)
     m = message(key, kv, account, entry[:8])
     assert facts_of(key, account, inbox, inbox, entry[24:40]) == (len(rendered), m["date"])
-    fixed = {"fields": 1, "references": 1, "kind": 1, "render": 1, "scheme": 0, "hour": 0, "used": 1, "n": 1,
-             "features": 0}
+    fixed = {"fields": 1, "references": 1, "kind": 1, "render": 1, "scheme": 0, "hour": 0, "used": 1, "n": 1}
     assert {name: m[name] for name in fixed} == fixed and m["id"] == u(entry[:8])
     own = email.message_from_bytes(body)["Message-ID"].strip("<>").encode()
     assert m["thread"] == hash16(key, USE["THREAD"], u(account), own)

@@ -15,8 +15,8 @@ PREFIXES = {
     "server/mail/libmail_address.a": ("address_", "autocrypt_", "links_"),
     "server/mail/libmail.a": ("mail_", "mime_repair_", "summary_", "text_", "transfer_"),
     "server/mailauth/libmailauth.a": (
-        "arc_", "arf_", "auth_", "author_", "block_list_", "canon_", "dkim_", "dmarc_", "helo_", "iprev_", "mta_sts_",
-        "packed_", "records_", "spf_", "srs_", "tags_", "tls_report_"),
+        "arc_", "arf_", "auth_", "author_", "block_list_", "canon_", "dkim_", "dmarc_", "features_", "helo_", "iprev_",
+        "mta_sts_", "packed_", "records_", "spf_", "srs_", "tags_", "tls_report_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/http/libhttp.a": ("http_",),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),

@@ -36,7 +36,10 @@ static struct vault_deliver letter(void)
                                   .own_id = {[15] = 3},
                                   .expiry_hour = 4,
                                   .flags = FLAG_SEEN | FLAG_DRAFT,
-                                  .keywords = {2, {slice_str("$Forwarded"), slice_str("")}}};
+                                  .keywords = {2, {slice_str("$Forwarded"), slice_str("")}},
+                                  .contact = {5, [CONTACT_WHO - 1] = 6},
+                                  .nfeatures = 2,
+                                  .features = {UINT64_MAX, 7}};
 }
 
 static void sample_more(struct vault_request *q)

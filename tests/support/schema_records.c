@@ -78,18 +78,14 @@ const struct schema_entry records_entry = {.message = 3,
                                            .modseq = 99};
 
 struct schema_mailbox_name records_mailbox_name;
-
 struct schema_block records_block;
-
 struct schema_tombstones records_tombstones;
-
 struct schema_message records_message;
 
 const struct schema_delivery records_delivery = {
     .time = 1, .message = 2, .modseq = UINT64_MAX, .mailbox = 4, .uidvalidity = 5, .uid = 6};
 
 struct schema_key records_key;
-
 struct schema_app_password records_password;
 
 uint8_t records_password_hash[RECORD_HASH_SIZE] = {0x5a};
@@ -127,6 +123,8 @@ static void fill_values(void)
                                               .expiry_hour = 400000,
                                               .keys_used = 0x80000001,
                                               .nfprs = MESSAGE_FPRS_MAX,
+                                              .nfeatures = MESSAGE_FEATURES_MAX,
+                                              .features = {UINT64_MAX, 1},
                                               .outer = slice_of(records_outer, sizeof(records_outer))};
     memset(records_message.fprs, 0xab, sizeof(records_message.fprs));
     randombytes_buf(records_cert, sizeof(records_cert));
@@ -234,7 +232,8 @@ static void write_sending(struct engine_txn *t)
     memset(known.v, 0xcc, sizeof(known.v));
     assert_int_equal(schema_put_sent(t, records_keys, A, &sent), OK);
     assert_int_equal(schema_put_domain_sent(t, records_keys, "example.org", &sent), OK);
-    assert_int_equal(schema_put_known(t, records_keys, A, SENDING_BUCKETS - 1, &known), OK);
+    assert_int_equal(schema_put_known(t, records_keys, A, 'l', SENDING_BUCKETS - 1, &known), OK);
+    assert_int_equal(schema_put_known(t, records_keys, A, 'f', 0, &known), OK);
     assert_int_equal(schema_put_complaints(t, records_keys, A, &said), OK);
     assert_int_equal(schema_put_hold(t, records_keys, A, &hold), OK);
 }
@@ -512,6 +511,7 @@ const struct record records[RECORDS] = {
     {"sent", 'L', A, read_sent},
     {"sent of a domain", 'L', 0, read_sent},
     {"known recipients", 'l', A, read_known},
+    {"contacts", 'f', A, read_known},
     {"complaints", 'y', A, read_complaints},
     {"correspondent", 'r', A, records_read_correspondent},
     {"incoming", 'i', A, records_read_correspondent},

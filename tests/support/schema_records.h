@@ -103,7 +103,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 46 };
+enum { RECORDS = 47 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

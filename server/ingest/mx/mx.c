@@ -182,6 +182,7 @@ static void act(struct mx *m)
     }
     t->auth_results = v->field;
     t->warnings = v->warnings;
+    t->verdict = &v->verdict;
     t->junk = v->action == JUDGE_JUNK;
     deliver(t);
 }

@@ -432,6 +432,7 @@ static int rewrite_header(struct submission *s)
 
 static void deliver(struct submission *s, int err)
 {
+    s->t.submitter = s->who.user.account;
     if (err == OK)
         err = transaction_forward(&s->t);
     if (err != OK)

@@ -8,6 +8,7 @@
 
 #include "server/core/error.h"
 #include "server/ingest/transaction/report.h"
+#include "server/ingest/transaction/sender.h"
 
 enum {
     STORING_BYTES_MAX = 8 * 1024 * 1024, /* parcels of one transaction that wait for the vault */
@@ -215,6 +216,9 @@ static void seal_one(struct transaction *t, struct transaction_rcpt *r)
     };
     int err = find_mailbox(t, r, &q.store.mailbox);
 
+    if (err == OK)
+        err = transaction_put_sender(t, r, &q);
+
     record_hash(view_keys(t->in->view), RECORD_DELIVERY, r->account, parts, 3, r->delivery);
     memcpy(q.store.deliver.delivery, r->delivery, sizeof(r->delivery));
     r->state = TRANSACTION_RCPT_SEALING;
@@ -310,6 +314,7 @@ void transaction_deliver(struct transaction *t)
     t->delivering = true;
     t->len = 0;
     t->next = 0;
+    transaction_look_at_sender(t);
     idle_set(t->in->loop, &t->stall, t->in->stall_ms, stalled);
     advance(t);
 }

@@ -156,6 +156,8 @@ void transaction_reset(struct transaction *t)
 {
     transaction_cancel(t);
     transaction_forget_content(t);
+    free(t->sender); /* wiped, as all that ingest frees */
+    t->sender = NULL;
     if (t->also)
         t->also->reset(t);
     if (t->kind->reset)
@@ -174,6 +176,7 @@ void transaction_reset(struct transaction *t)
     t->mail.len = 0;
     t->delivering = t->keeps = t->junk = false;
     t->auth_results = t->warnings = NULL;
+    t->verdict = NULL;
     t->broken = EVENT_REASON_ACCEPTED;
     t->wks[0] = '\0';
     explicit_bzero(t->received, sizeof(t->received));

@@ -64,6 +64,8 @@ struct transaction_kind {
 
 /* What is left to do besides, before the kind's: forward.h. */
 struct forwarding;
+struct mailauth_verdict;
+struct sender;
 struct transaction_also {
     bool (*finish)(struct transaction *t); /* as of the kind */
     void (*cancel)(struct transaction *t);
@@ -93,6 +95,7 @@ struct transaction {
     char tls[96], received[TRANSACTION_RECEIVED_MAX];
     /* What the receiver found of it, for the seal and the capsule; NULL: nothing. They live until the kind's reset. */
     const char *auth_results, *warnings;
+    const struct mailauth_verdict *verdict;
     bool junk;            /* it goes to the mailboxes for that, and nowhere else */
     char wks[DOMAIN_CAP]; /* whose submission address it is for (wks/wks.h); "": none */
     uint8_t content[CONTENT_HASH_SIZE];
@@ -101,6 +104,8 @@ struct transaction {
     struct told told;
     const struct transaction_also *also; /* NULL: nothing is */
     struct forwarding *forwarding;
+    uint64_t submitter;    /* the account that has logged in; 0: mail of the world */
+    struct sender *sender; /* sender.h; NULL: nothing is known */
 };
 
 /* ---- its parts of a receiver's table (smtp/session.h): r is a struct transaction ---- */

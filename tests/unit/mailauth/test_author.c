@@ -220,13 +220,36 @@ static void test_many(void **state)
     free(text);
 }
 
+static void address_of_the_author(void **state)
+{
+    static const struct {
+        const char *header, *want;
+    } rows[] = {
+        {"From: Joe <Joe+x@EXAMPLE.com>\r\n\r\n", "joe+x@example.com"},
+        {"From: a@example.com, b@example.com\r\n\r\n", "a@example.com"},
+        {"From: \"a\"@example.com\r\n\r\n", "a@example.com"},
+        {"From: a@example.com\r\nFrom: b@example.com\r\n\r\n", ""},
+        {"From: a@example.com, b@example.net\r\n\r\n", ""},
+        {"From: nobody\r\n\r\n", ""},
+        {"Subject: x\r\n\r\n", ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct header_field fields[8];
+        struct header_view v;
+        char address[ADDRESS_MAX];
+        assert_int_equal(header_parse((const uint8_t *)rows[i].header, strlen(rows[i].header), fields, 8, &v), OK);
+        author_address(&v, address);
+        assert_string_equal(address, rows[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_author), cmocka_unit_test(test_nobody_agrees),
         cmocka_unit_test(test_others),     cmocka_unit_test(test_dots_that_are_none),
         cmocka_unit_test(test_fields),     cmocka_unit_test(test_sender),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_many),       cmocka_unit_test(address_of_the_author),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

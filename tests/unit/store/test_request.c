@@ -90,6 +90,9 @@ static void assert_deliver(const struct vault_deliver *a, const struct vault_del
     assert_true(a->replaced.mailbox == b->replaced.mailbox && a->replaced.uid == b->replaced.uid);
     assert_slice(a->notice.fpr, b->notice.fpr);
     assert_true(a->notice.events == b->notice.events && a->notice.keys_version == b->notice.keys_version);
+    assert_memory_equal(a->contact, b->contact, CONTACT_WHO);
+    assert_int_equal(a->nfeatures, b->nfeatures);
+    assert_memory_equal(a->features, b->features, a->nfeatures * sizeof(a->features[0]));
 }
 
 static void assert_verdict(const struct pgp_verdict *a, const struct pgp_verdict *b)
@@ -350,6 +353,15 @@ static void test_bounds_of_bytes(void **state)
     len = pack(q, buf);
     buf[12] = 0; /* kind */
     assert_int_equal(refusal(VAULT_DELIVER, buf, len), ERR_FORMAT);
+    buf[12] = MESSAGE_SERVER_SEALED;
+    assert_int_equal(refusal(VAULT_DELIVER, buf, len), OK);
+    static const uint32_t features[] = {1, MESSAGE_FEATURES_MAX + 1, UINT32_MAX};
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+        struct pack p;
+        pack_init(&p, buf + len - q->deliver.nfeatures * 8 - 4, 4);
+        pack_u32(&p, features[i]);
+        assert_int_equal(refusal(VAULT_DELIVER, buf, len), ERR_FORMAT);
+    }
     (void)n;
 }
 

@@ -74,7 +74,9 @@ static void check_of_messages(char letter)
                     records_got.message.nfprs == MESSAGE_FPRS_MAX && records_got.message.references == 2 &&
                     records_got.message.expiry_hour == 400000 && records_got.message.internaldate == -5 &&
                     records_got.message.head_len == records_message.head_len &&
-                    records_got.message.padding == records_message.padding);
+                    records_got.message.padding == records_message.padding &&
+                    records_got.message.nfeatures == MESSAGE_FEATURES_MAX &&
+                    records_got.message.features[0] == UINT64_MAX && records_got.message.features[1] == 1);
         assert_memory_equal(records_got.message.salt, records_message.salt, OUTER_SEAL_SALT);
         assert_memory_equal(records_got.message.fprs, records_message.fprs, sizeof(records_message.fprs));
         assert_int_equal(records_got.message.outer.len, sizeof(records_outer));

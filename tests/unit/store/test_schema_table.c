@@ -188,7 +188,7 @@ static const struct {
     {'l', 2, ADDRESS_MAX - 1, put_change},     {'u', 2, ADDRESS_MAX - 1, put_upload},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnDMLlyHchvnU";
+static const char nameless[] = "CqKGbxmnDMLlfyHchvnU";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {
