@@ -96,9 +96,11 @@ static int judge_copy(const struct discover_certs *c, struct slice cert, struct 
 
 /* ---- among others ---- */
 
-static bool same_key(const struct pgp_verdict *a, const struct pgp_verdict *b)
+/* Of what could not be judged nothing is known, so it is nobody's copy. */
+bool discover_same_key(const struct pgp_verdict *a, const struct pgp_verdict *b)
 {
-    return a->primary_fpr_len == b->primary_fpr_len && !memcmp(a->primary_fpr, b->primary_fpr, a->primary_fpr_len);
+    return a->primary_fpr_len && a->primary_fpr_len == b->primary_fpr_len &&
+           !memcmp(a->primary_fpr, b->primary_fpr, a->primary_fpr_len);
 }
 
 static void replace(struct discover_certs *c, uint8_t *cert, size_t len, const struct pgp_verdict *v)
@@ -109,27 +111,31 @@ static void replace(struct discover_certs *c, uint8_t *cert, size_t len, const s
     c->verdict = *v;
 }
 
-/* Takes copy. Of two copies of one certificate the newer counts; of two certificates neither: whose would it be? */
+/* Whether it takes the place of what is there. Of two copies of one certificate the newer does, and one that is revoked,
+ * which no other copy takes back. */
+static bool counts(const struct discover_certs *c, enum discover_outcome o, const struct pgp_verdict *v)
+{
+    if (c->outcome == DISCOVER_AMBIGUOUS)
+        return false;
+    if (discover_same_key(v, &c->verdict))
+        return c->outcome != DISCOVER_REVOKED && (o == DISCOVER_REVOKED || v->signed_at > c->verdict.signed_at);
+    return o == DISCOVER_FOUND || c->outcome == DISCOVER_NONE || c->outcome == DISCOVER_ANOTHERS;
+}
+
+/* Takes copy. Of two certificates that could be used neither is: whose would it be? */
 static void take(struct discover_certs *c, enum discover_outcome o, uint8_t *copy, size_t len,
                  const struct pgp_verdict *v)
 {
-    const bool first = c->outcome == DISCOVER_NONE || c->outcome == DISCOVER_ANOTHERS;
-    if (c->outcome == DISCOVER_AMBIGUOUS || (o != DISCOVER_FOUND && !first)) {
+    if (!counts(c, o, v)) {
         free(copy);
-        return;
-    }
-    if (c->outcome == DISCOVER_FOUND && !same_key(v, &c->verdict)) {
+    } else if (c->outcome == DISCOVER_FOUND && !discover_same_key(v, &c->verdict)) {
         c->outcome = DISCOVER_AMBIGUOUS;
         free(copy);
-        copy = NULL;
-        len = 0;
-    } else if (c->outcome == DISCOVER_FOUND && v->signed_at <= c->verdict.signed_at) {
-        free(copy);
-        return;
+        replace(c, NULL, 0, v);
     } else {
         c->outcome = o;
+        replace(c, copy, len, v);
     }
-    replace(c, copy, len, v);
 }
 
 /* What cannot be taken apart is for others to refuse. */
@@ -158,6 +164,8 @@ static int read_one(struct discover_certs *c, const uint8_t *cert, size_t len)
             err = OK;
         } else if (!err) {
             err = judge_copy(c, slice_of(cert, len), slice_of(copy, n), j, &o);
+            if (!err)
+                (void)pgp_cert_signed_at(copy, n, &j->verdict.signed_at); /* there each signature was verified */
         }
     }
     if (err)

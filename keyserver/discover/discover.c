@@ -327,18 +327,27 @@ static const enum discover_trust trusts[DISCOVER_SOURCES] = {
     [DISCOVER_HKP] = DISCOVER_BY_SERVER,
 };
 
-/* Which other sources say the same, and which do not. */
-static void compare(const struct discover *d, struct discover_result *r)
+/* What is believed of a source. A certificate that another one has with its revocation is over there too. */
+static enum discover_outcome believed(const struct discover *d, enum discover_source s)
 {
-    for (enum discover_source s = 0; s < DISCOVER_SOURCES; s++) {
-        const struct discover_report o = discover_report(d, s);
-        if (o.outcome != DISCOVER_FOUND || s == r->source)
-            continue;
-        if (o.fpr_len != r->verdict.primary_fpr_len || memcmp(o.fpr, r->verdict.primary_fpr, o.fpr_len) != 0)
-            r->differs = true;
-        else if (trusts[s] > r->trust)
-            r->trust = trusts[s];
-    }
+    const struct source *source = &d->sources[s];
+    if (s == DISCOVER_WKD_DIRECT && !direct_counts(d))
+        return DISCOVER_UNASKED;
+    for (enum discover_source i = 0; source->outcome == DISCOVER_FOUND && i < DISCOVER_SOURCES; i++)
+        if (d->sources[i].outcome == DISCOVER_REVOKED && (i != DISCOVER_WKD_DIRECT || direct_counts(d)) &&
+            discover_same_key(&source->certs.verdict, &d->sources[i].certs.verdict))
+            return DISCOVER_REVOKED;
+    return source->outcome;
+}
+
+/* Whether another source has another one. */
+static bool differs(const struct discover *d, enum discover_source from)
+{
+    for (enum discover_source s = 0; s < DISCOVER_SOURCES; s++)
+        if (d->sources[s].outcome == DISCOVER_FOUND &&
+            !discover_same_key(&d->sources[s].certs.verdict, &d->sources[from].certs.verdict))
+            return true;
+    return false;
 }
 
 static uint32_t keep_for(uint32_t ttl, uint32_t expires, uint64_t now)
@@ -355,10 +364,10 @@ static struct discover_result found(const struct discover *d, enum discover_sour
     struct discover_result r = {.outcome = DISCOVER_FOUND,
                                 .source = s,
                                 .trust = trusts[s],
+                                .differs = differs(d, s),
                                 .cert = source->certs.cert,
                                 .len = source->certs.len,
                                 .verdict = source->certs.verdict};
-    compare(d, &r);
     r.keep = keep_for(source->ttl, r.verdict.enc_expires, d->now);
     return r;
 }
@@ -374,9 +383,7 @@ struct discover_result discover_result(const struct discover *d)
     struct discover_result r = {.outcome = DISCOVER_NONE, .keep = KEEP_NONE};
     enum discover_source best = DISCOVER_SOURCES;
     for (enum discover_source s = 0; s < DISCOVER_SOURCES; s++) {
-        const enum discover_outcome o = d->sources[s].outcome;
-        if (s == DISCOVER_WKD_DIRECT && !direct_counts(d))
-            continue;
+        const enum discover_outcome o = believed(d, s);
         if (o == DISCOVER_FOUND && (best == DISCOVER_SOURCES || trusts[s] > trusts[best]))
             best = s;
         if (outcomes[o].passes)

@@ -30,5 +30,6 @@ struct discover_certs {
 };
 /* One or several certificates, binary or armoured, beside those before. ERR_MEMORY. */
 int discover_certs_read(struct discover_certs *c, const uint8_t *text, size_t len);
+bool discover_same_key(const struct pgp_verdict *a, const struct pgp_verdict *b);
 
 #endif

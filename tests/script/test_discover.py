@@ -50,6 +50,8 @@ CASES = [
     Case("both", {"wkd-advanced": FOUND, "wkd-direct": FOUND}, "domain", "wkd-advanced", "a", advanced="a", direct="b",
          differs=True),
     Case("unused", {"wkd-advanced": NONE, "wkd-direct": FOUND}, advanced="", direct="a"),
+    Case("unused-server", {"wkd-advanced": NONE, "wkd-direct": FOUND, "vks": FOUND}, "key-server", "vks", "a",
+         advanced="", direct="a", server="a"),
     Case("nothing", {}),
     Case("dane", {"dane": FOUND}, "dnssec", "dane", "a", zone=SIGNED, dane="a"),
     Case("both-dane", {"wkd-advanced": FOUND, "dane": FOUND}, "dnssec", "dane", "a", zone=SIGNED, advanced="a",

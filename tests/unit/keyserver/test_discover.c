@@ -26,13 +26,14 @@ struct want {
     int version, features, bad; /* bad: its user id's signature is */
     uint32_t made, ends, subkey_ends;
     bool revoked, no_subkey;
+    uint32_t signed_later;
     uint8_t subkey_algo;
 };
 
 static void put_uid(struct forge *f, const struct want *w, const struct forge_key *primary, const char *uid)
 {
     const struct forge_sig s = {.type = 0x13,
-                                .created = w->made ? w->made : MADE,
+                                .created = (w->made ? w->made : MADE) + w->signed_later,
                                 .flags = CERTIFIES,
                                 .features = w->features,
                                 .key_expires = w->ends,
@@ -84,6 +85,8 @@ static const struct {
     {'e', {.seed = 21, .ends = DAY}},
     {'E', {.seed = 21, .subkey_ends = DAY}},
     {'r', {.seed = 31, .revoked = true}},
+    {'R', {.seed = 1, .revoked = true}},                      /* a's */
+    {'A', {.seed = 1, .signed_later = DAY, .ends = 2 * DAY}}, /* a newer copy, by which it has ended */
     {'s', {.seed = 41, .no_subkey = true}},
     {'o', {.seed = 51, .uid = "Eve <eve@example.net>"}},
     {'O', {.seed = 51, .uid = "ann@example.org.evil.example"}},
@@ -284,6 +287,16 @@ static void every_kind_of_domain(void **state)
         {"ab", NULL, "", "=404", WHY(AMBIGUOUS, WKD_ADVANCED)},
         {"abr", NULL, "", "=404", WHY(AMBIGUOUS, WKD_ADVANCED)},
         {"or", NULL, "", "=404", WHY(REVOKED, WKD_ADVANCED)},
+        /* several copies of one: the newer counts, and a revocation in any */
+        {"aA", NULL, "", "=404", WHY(EXPIRED, WKD_ADVANCED)},
+        {"Aa", NULL, "", "=404", WHY(EXPIRED, WKD_ADVANCED)},
+        {"aR", NULL, "", "=404", WHY(REVOKED, WKD_ADVANCED)},
+        {"Ra", NULL, "", "=404", WHY(REVOKED, WKD_ADVANCED)},
+        {"AR", NULL, "", "=404", WHY(REVOKED, WKD_ADVANCED)},
+        {"RA", NULL, "", "=404", WHY(REVOKED, WKD_ADVANCED)},
+        {"aRb", NULL, "", NULL, WEB(WKD_ADVANCED, 'b')},
+        {"abR", NULL, "", "=404", WHY(AMBIGUOUS, WKD_ADVANCED)},
+        {"=404", NULL, "+aR", "=404", WHY(REVOKED, DANE)},
         {"aooooooob", NULL, "", "=404", WHY(TOO_LARGE, WKD_ADVANCED)},
         /* DNS */
         {"=404", NULL, "+a", NULL, DNS('a')},
@@ -302,15 +315,34 @@ static void every_kind_of_domain(void **state)
         {"a", NULL, "b", NULL, WEB(WKD_ADVANCED, 'a')},
         {"a", NULL, "+e", NULL, WEB(WKD_ADVANCED, 'a')},
         {"ab", NULL, "+b", NULL, DNS('b')},
+        {"a", NULL, "+R", NULL, WHY(REVOKED, WKD_ADVANCED)},
+        {"R", NULL, "+a", NULL, WHY(REVOKED, WKD_ADVANCED)},
+        {"b", NULL, "+R", NULL, WEB(WKD_ADVANCED, 'b')},
         /* a key server */
         {"=404", NULL, "", "@a", DISCOVER_FOUND, DISCOVER_VKS, DISCOVER_BY_SERVER, 'a'},
         {"!tls", NULL, "a", "@b", DISCOVER_FOUND, DISCOVER_VKS, DISCOVER_BY_SERVER, 'b'},
         {"=404", NULL, "", "@o", WHY(ANOTHERS, VKS)},
+        {"R", NULL, "", "@a", WHY(REVOKED, WKD_ADVANCED)},
+        {"R", NULL, "", "@b", DISCOVER_FOUND, DISCOVER_VKS, DISCOVER_BY_SERVER, 'b'},
         {"e", NULL, "", "!moved", WHY(EXPIRED, WKD_ADVANCED)},
         {"=404", NULL, "", "!inside", WHY(FORBIDDEN, VKS)},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         check(&rows[i], i);
+}
+
+/* A direct method that is looked at, and not believed, makes nothing surer. */
+static void looked_at_alone(void **state)
+{
+    static const struct row r = {"=404", "a", "", "a", 0, NOBODY, false, 0};
+    struct discover *d = begin("Ann@Example.org", "vks:keys.test", true);
+    answer_all(d, &r);
+    const struct discover_result got = discover_result(d);
+    assert_int_equal(discover_report(d, DISCOVER_WKD_DIRECT).outcome, DISCOVER_FOUND);
+    assert_int_equal(got.source, DISCOVER_VKS);
+    assert_int_equal(got.trust, DISCOVER_BY_SERVER);
+    assert_false(got.differs);
+    discover_destroy(d);
 }
 
 static void asked_as_published(void **state)
@@ -472,13 +504,10 @@ static void kept_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_domain),
-        cmocka_unit_test(asked_as_published),
-        cmocka_unit_test(looked_at),
-        cmocka_unit_test(what_it_is_given),
-        cmocka_unit_test(late_and_unasked),
-        cmocka_unit_test(given_up_by_halves),
-        cmocka_unit_test(kept_for),
+        cmocka_unit_test(every_kind_of_domain), cmocka_unit_test(looked_at_alone),
+        cmocka_unit_test(asked_as_published),   cmocka_unit_test(looked_at),
+        cmocka_unit_test(what_it_is_given),     cmocka_unit_test(late_and_unasked),
+        cmocka_unit_test(given_up_by_halves),   cmocka_unit_test(kept_for),
         cmocka_unit_test(so_many_signatures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
