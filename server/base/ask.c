@@ -190,7 +190,7 @@ static int on_message(void *arg, struct ipc_msg *msg)
     q = a->slots[msg->id % a->p.max];
     if (u.failed || status > STATUS_MAX || !q || q->id != msg->id || !q->sent)
         return ERR_FORMAT;
-    if (status != 0)
+    if (status != 0 && q->fn)
         log_event(peer_says, a->p.peer, -(int64_t)status);
     question_end(a, q, -(int)status, &u);
     return OK;
@@ -315,7 +315,10 @@ void ask_forget(struct ask *a, uint64_t id)
 
     if (!q || q->id != id)
         return;
+    const bool tells = q->fn && q->sent && a->p.forget && a->ipc;
     q->fn = NULL;
     if (!q->sent)
         question_end(a, q, OK, NULL);
+    else if (tells)
+        (void)ipc_send(a->ipc, a->p.forget, id, "", 0, NULL, 0); /* what is not heard is answered like others */
 }

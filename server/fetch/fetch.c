@@ -32,8 +32,12 @@ struct fetch {
 
 struct fetch *fetch_create(struct loop *l)
 {
-    static const struct ask_params p = {
-        .peer = ROLE_FETCHER, .reply = FETCH_REPLY, .max = OPEN_MAX, .wait_ms = WAIT_MS, .answer_ms = ANSWER_MS};
+    static const struct ask_params p = {.peer = ROLE_FETCHER,
+                                        .reply = FETCH_REPLY,
+                                        .max = OPEN_MAX,
+                                        .wait_ms = WAIT_MS,
+                                        .answer_ms = ANSWER_MS,
+                                        .forget = FETCH_FORGET};
     struct fetch *f = calloc(1, sizeof(*f));
 
     if (f)

@@ -273,6 +273,20 @@ int desk_ask(struct desk_asker *a, uint64_t id, struct slice payload)
     return OK;
 }
 
+int desk_forget(struct desk_asker *a, uint64_t id, struct slice payload)
+{
+    struct job *j;
+
+    if (payload.len)
+        return ERR_FORMAT;
+    TAILQ_FOREACH(j, &a->desk->jobs, next)
+    if (j->asker == a && j->id == id)
+        break;
+    if (j)
+        job_end(j, ERR_TIMEOUT, NULL);
+    return OK;
+}
+
 struct desk_asker *desk_asker_create(struct desk *d, struct ipc *c)
 {
     struct desk_asker *a = calloc(1, sizeof(*a));

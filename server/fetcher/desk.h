@@ -36,5 +36,8 @@ void desk_asker_destroy(struct desk_asker *a); /* its questions are forgotten; N
 /* A question is answered in any case, if only with a status. ERR_FORMAT: it is none; ERR_GONE: the asker leaves answers
  * unread. */
 int desk_ask(struct desk_asker *a, uint64_t id, struct slice payload);
+/* Nobody waits for it any more: it ends as if it had taken too long, and leaves its place to others. One that has ended
+ * is nothing new. ERR_FORMAT: there is a payload. */
+int desk_forget(struct desk_asker *a, uint64_t id, struct slice payload);
 
 #endif

@@ -32,7 +32,11 @@ static int on_message(void *arg, struct ipc_msg *m)
 {
     struct client *c = arg;
 
-    return m->type == FETCH_ASK && m->nfds == 0 ? desk_ask(c->asker, m->id, m->payload) : ERR_FORMAT;
+    if (m->nfds)
+        return ERR_FORMAT;
+    if (m->type == FETCH_FORGET)
+        return desk_forget(c->asker, m->id, m->payload);
+    return m->type == FETCH_ASK ? desk_ask(c->asker, m->id, m->payload) : ERR_FORMAT;
 }
 
 static void client_free(struct client *c)

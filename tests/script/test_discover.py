@@ -206,7 +206,7 @@ def home(tmp_path_factory):
                 peers.Peer(i.port("smtp"), host="127.0.0.2") as world:
             w.ca.parent.chmod(0o755)
             i.init(**n.settings(), fetch_allow=f"127.0.0.1@{w.port}", fetch_ca_file=w.ca, discover_wait=WAIT,
-                   discover_key_server=f"vks:keys.{OPEN}", smarthost=f"out.{OPEN}:{i.port('smtp')}")
+                   fetch_timeout=300, discover_key_server=f"vks:keys.{OPEN}", smarthost=f"out.{OPEN}:{i.port('smtp')}")
             i.add_account("alice")
             i.keys, i.pages, i.world = keys, w, world
             yield i
@@ -382,6 +382,16 @@ def test_who_leaves_while_it_is_looked_for(sender):
     s.send(f"RCPT TO:<{address}>\r\n")
     s.close()
     assert refused(sender, address)[0] == 451
+
+
+def test_what_nobody_waits_for_leaves_its_place(sender):
+    """Long before fetch_timeout: else a user who writes to slow domains would take all places from others."""
+    for name in "early", "gone":
+        assert refused(sender, f"{name}@slow.{OPEN}")[0] == 451
+    end = time.monotonic() + 120
+    while sender.counters("fetcher").get("under_way_now") != 0:
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_nobody_is_asked_where_nobody_may_be(sender):

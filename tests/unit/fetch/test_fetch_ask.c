@@ -168,12 +168,18 @@ static void test_taken_back(void **state)
 {
     static const struct made a = {200, "", 1, false};
     struct fetch_request *q;
+    struct ipc_msg m;
+    uint64_t id, other;
 
     assert_int_equal(ask(FETCH_DOCTOR, "a", "", 0, &q), OK);
     assert_int_equal(ask(FETCH_DOCTOR, "b", "", 0, NULL), OK);
     fetch_cancel(q);
-    say(heard(FETCH_DOCTOR, "a", "", 0), &a);
-    say(heard(FETCH_DOCTOR, "b", "", 0), &a);
+    id = heard(FETCH_DOCTOR, "a", "", 0);
+    other = heard(FETCH_DOCTOR, "b", "", 0);
+    assert_int_equal(ipc_recv_blocking(far, buf, &m, 60000), OK); /* the fetcher is told, and may have answered */
+    assert_true(m.type == FETCH_FORGET && m.id == id && m.payload.len == 0 && m.nfds == 0);
+    say(id, &a);
+    say(other, &a);
     assert_int_equal(loop_run(loop), OK);
     assert_int_equal(calls, 1);
     assert_int_equal(ask(FETCH_DOCTOR, "c", "", 0, NULL), OK); /* goes with fetch */
