@@ -111,8 +111,8 @@ static void replace(struct discover_certs *c, uint8_t *cert, size_t len, const s
     c->verdict = *v;
 }
 
-/* Whether it takes the place of what is there. Of two copies of one certificate the newer does, and one that is revoked,
- * which no other copy takes back. */
+/* Whether it takes the place of what is there. Of two copies of one certificate the newer does, and one that is
+ * revoked, which no other copy takes back. */
 static bool counts(const struct discover_certs *c, enum discover_outcome o, const struct pgp_verdict *v)
 {
     if (c->outcome == DISCOVER_AMBIGUOUS)

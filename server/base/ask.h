@@ -17,8 +17,8 @@ struct ask_params {
     unsigned max;       /* questions at a time, at most 65,535; one more is ERR_FULL */
     uint64_t wait_ms;   /* so long may a question wait for a channel, then ERR_TIMEOUT; 0: ERR_GONE at once */
     uint64_t answer_ms; /* so long for its answer, then ERR_TIMEOUT: it may still be done */
-    /* The type of what tells it, by the question's id, that nobody waits for the answer any more, which may then come at
-     * once and be any; 0: it is not told. */
+    /* The type of what tells it, by the question's id, that nobody waits for the answer any more, which may then come
+     * at once and be any; 0: it is not told. */
     uint32_t forget;
     /* Takes every other message; an error ends the channel. NULL: none is taken. */
     int (*on_other)(void *arg, struct ipc_msg *msg);

@@ -6,8 +6,8 @@
 
 #include "server/fetch/fetch.h"
 
-/* FETCH_ASK: u8 kind, str url, str type, bytes body. FETCH_FORGET: nothing; the question of this id. FETCH_REPLY: status, str for people (server/base/ask.h); when 0:
- * u32 status of HTTP, str type, bytes body. */
+/* FETCH_ASK: u8 kind, str url, str type, bytes body. FETCH_FORGET: nothing; the question of this id. FETCH_REPLY:
+ * status, str for people (server/base/ask.h); when 0: u32 status of HTTP, str type, bytes body. */
 enum fetch_msg { FETCH_ASK = 1, FETCH_FORGET = 2, FETCH_REPLY = 100 };
 
 struct fetch_kind_row {
