@@ -25,7 +25,7 @@ import harness  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
 MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN", "VAULT_QUEUE_ADD", "VAULT_COMPLAINT",
-       "VAULT_UPLOAD_ADD", "VAULT_CORRESPONDENT_PUT"}
+       "VAULT_UPLOAD_ADD", "VAULT_UPLOAD_CONFIRM", "VAULT_CORRESPONDENT_PUT"}
 SEED = 20261201
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 pytestmark = pytest.mark.needs("root", "ss")
@@ -258,6 +258,16 @@ def test_it_makes_no_false_notices(served):
             os.close(fd)
             assert status == error("CONFLICT"), (events, version, status, sentence)
     assert state(i) == before
+
+
+def test_it_publishes_nothing_without_a_token(served):
+    """No token that is none, nor one of an address whose certificates nobody sent in."""
+    before = served.run("key", "log", "--json").stdout
+    with taken(served) as c:
+        for place in range(4):
+            token = c.ids.randbytes(16) + bytes([place]) + c.ids.randbytes(25)
+            assert c.ask(requests()["VAULT_UPLOAD_CONFIRM"], token)[0] == error("NOT_FOUND")
+    assert served.run("key", "log", "--json").stdout == before
 
 
 def test_forgetting_deliveries_changes_nothing_else(served):

@@ -85,7 +85,8 @@ def test_wkd(i, tmp_path):
     assert status == 200 and int(fields["content-length"]) == len(body)
     assert read(get(i, wkd("post"))[2], tmp_path) == {i.fpr: {f"Post <{POST}>"}}
     for path in f"/.well-known/openpgpkey/{DOMAIN}/policy", "/.well-known/openpgpkey/policy":
-        assert get(i, path)[0] == 200 and get(i, path)[2] == b""
+        status, fields, body = get(i, path)
+        assert status == 200 and f"submission-address: key-submission@{DOMAIN}\n" in body.decode()
 
 
 def lookup(op, search, **more):
