@@ -112,7 +112,7 @@ static int run_spf(struct judging *g)
 /* RFC 7208 section 2.3, where MAIL FROM does not make it section 2.4's. */
 static int run_spf_helo(struct judging *g)
 {
-    const struct spf_question q = spf_question(g, NULL);
+    const struct spf_question q = spf_question(g, "");
 
     return *g->m->sender && strchr(g->helo, '.') ? spf_check(&q, g->m->records, &g->m->result.verdict.spf_helo) : OK;
 }
