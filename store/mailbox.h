@@ -58,6 +58,8 @@ int mailbox_ranges_tidy(struct uid_range *ranges, size_t *n);
 /* ---- mailboxes ---- */
 
 int mailbox_find(struct store_write *w, const char *name, uint32_t *ret_mailbox); /* ERR_NOT_FOUND */
+/* The first with this use (one bit of USE_). ERR_NOT_FOUND. */
+int mailbox_find_use(struct store_write *w, uint8_t use, uint32_t *ret_mailbox);
 /* Makes the mailbox and the parents it lacks (RFC 9051 section 6.3.4). account is changed and put. ERR_EXISTS,
  * ERR_LIMIT, ERR_FORMAT. */
 int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use,

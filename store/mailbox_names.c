@@ -130,6 +130,35 @@ int mailbox_find(struct store_write *w, const char *name, uint32_t *ret_mailbox)
     return err;
 }
 
+struct used {
+    struct store_write *w;
+    uint8_t use;
+    uint32_t id;
+};
+
+static int see_use(void *arg, struct slice key, struct slice value)
+{
+    struct used *used = arg;
+    struct schema_mailbox_name record;
+    struct unpack u;
+    int err = schema_unpack_mailbox_name(used->w->keys, used->w->account, key, value, &record);
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    used->id = unpack_u32(&u);
+    return err != OK ? err : record.use & used->use ? ERR_EXISTS : OK;
+}
+
+int mailbox_find_use(struct store_write *w, uint8_t use, uint32_t *ret_mailbox)
+{
+    struct used used = {.w = w, .use = use};
+    struct schema_keybuf from, to;
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'B'), key_simple(&to, 'B' + 1), 0, see_use, &used);
+    if (err != ERR_EXISTS)
+        return err == OK ? ERR_NOT_FOUND : err;
+    *ret_mailbox = used.id;
+    return OK;
+}
+
 /* ---- making ---- */
 
 static int make_one(struct store_write *w, struct schema_account *account, const char *name, size_t len, uint8_t use,

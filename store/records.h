@@ -115,7 +115,10 @@ struct schema_app_password {
 
 /* SPECIAL-USE (RFC 6154), as bits. */
 enum { USE_DRAFTS = 1, USE_SENT = 2, USE_JUNK = 4, USE_TRASH = 8, USE_ARCHIVE = 16 };
-enum { MAILBOX_INBOX = 1 };
+enum {
+    MAILBOX_JUNK = 0, /* of VAULT_DELIVER: the one with that use, or INBOX if the account has none */
+    MAILBOX_INBOX = 1
+};
 struct schema_mailbox_name {
     char name[MAILBOX_NAME_MAX]; /* UTF-8, "/" between levels */
     uint8_t use;

@@ -99,6 +99,15 @@ static int room_find(struct store_write *w, const struct vault_request *a, const
     return usage_room(w, account, more, 0);
 }
 
+/* Whoever delivers sees no names of mailboxes. */
+static int find_junk(struct store_write *w, uint32_t *ret)
+{
+    int err = mailbox_find_use(w, USE_JUNK, ret);
+    if (err == ERR_NOT_FOUND)
+        *ret = MAILBOX_INBOX;
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 /* ret->time is the delivery id's, before. */
 static int deliver_write(struct vault *v, struct store_write *w, const struct vault_request *a,
                          struct schema_account *account, const struct parcel *p, struct schema_message *m,
@@ -108,7 +117,10 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
     struct mailbox_edit edit;
     bool has_id;
     leaving.frees = 0;
-    int err = mailbox_edit_begin(&edit, w, a->mailbox);
+    uint32_t mailbox = a->mailbox;
+    int err = a->type == VAULT_DELIVER && mailbox == MAILBOX_JUNK ? find_junk(w, &mailbox) : OK;
+    if (err == OK)
+        err = mailbox_edit_begin(&edit, w, mailbox);
     if (err == OK && edit.box.uidnext == UINT32_MAX)
         err = ERR_LIMIT;
     if (err == OK && a->deliver.replaced.uid != 0)
@@ -123,7 +135,7 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
     struct schema_entry entry = {.message = m->id, .flags = a->deliver.flags, .keywords = *keywords};
     struct schema_delivery d = {.time = ret->time,
                                 .message = m->id,
-                                .mailbox = a->mailbox,
+                                .mailbox = mailbox,
                                 .uidvalidity = edit.box.uidvalidity,
                                 .modseq = edit.modseq};
     if ((err = mailbox_edit_add(&edit, &entry, &facts, &d.uid)) != OK ||
@@ -134,7 +146,7 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
         return err;
     if ((err = contact_note(w, a->deliver.contact)) != OK)
         return err;
-    vault_changed(v, w->account, a->mailbox, edit.modseq, edit.box.exists);
+    vault_changed(v, w->account, mailbox, edit.modseq, edit.box.exists);
     *ret = d;
     return OK;
 }

@@ -150,42 +150,6 @@ static const struct transaction_mail *mail_of(const struct transaction_rcpt *r)
     return r->mail ? r->mail : &r->t->mail;
 }
 
-struct junk {
-    uint64_t account;
-    uint32_t mailbox;
-};
-
-static int look_at_mailbox(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
-{
-    struct junk *j = arg;
-
-    if (!(name->use & USE_JUNK))
-        return 0;
-    j->mailbox = box->id;
-    return 1;
-}
-
-static int find_junk(void *arg, struct view *v)
-{
-    struct junk *j = arg;
-    int err;
-
-    j->mailbox = MAILBOX_INBOX;
-    err = view_mailboxes_each(v, j->account, look_at_mailbox, j);
-    return err == 1 ? OK : err;
-}
-
-/* Junk goes to the mailbox with that use (RFC 6154 section 2), if the account has one. */
-static int find_mailbox(struct transaction *t, const struct transaction_rcpt *r, uint32_t *ret)
-{
-    struct junk j = {.account = r->account, .mailbox = MAILBOX_INBOX};
-    int err = t->junk ? view_run(t->in->view, find_junk, &j) : OK;
-
-    if (err == OK)
-        *ret = j.mailbox;
-    return err;
-}
-
 static void seal_one(struct transaction *t, struct transaction_rcpt *r)
 {
     const struct transaction_mail *mail = mail_of(r);
@@ -212,9 +176,11 @@ static void seal_one(struct transaction *t, struct transaction_rcpt *r)
                 .now = t->now,
                 .date = (int64_t)t->now,
             },
-        .store = {.type = VAULT_DELIVER, .deliver.internaldate = t->now},
+        .store = {.type = VAULT_DELIVER,
+                  .mailbox = t->junk ? MAILBOX_JUNK : MAILBOX_INBOX,
+                  .deliver.internaldate = t->now},
     };
-    int err = find_mailbox(t, r, &q.store.mailbox);
+    int err;
 
     if (err == OK)
         err = transaction_put_sender(t, r, &q);
@@ -222,8 +188,7 @@ static void seal_one(struct transaction *t, struct transaction_rcpt *r)
     record_hash(view_keys(t->in->view), RECORD_DELIVERY, r->account, parts, 3, r->delivery);
     memcpy(q.store.deliver.delivery, r->delivery, sizeof(r->delivery));
     r->state = TRANSACTION_RCPT_SEALING;
-    if (err == OK)
-        err = deposit_start(&t->in->depositor, &q, &deposit_hooks, r, &r->deposit);
+    err = deposit_start(&t->in->depositor, &q, &deposit_hooks, r, &r->deposit);
     if (err != OK)
         rcpt_end(r, err);
 }
