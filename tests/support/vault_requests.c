@@ -62,7 +62,7 @@ void own(struct bench *b, const struct pgp_verdict *v)
     assert_int_equal(request_cert(b, &q, "cert", 4), OK);
 }
 
-void own_address(struct bench *b, const char *address, uint8_t kind)
+void house_address(struct bench *b, const char *address, uint8_t kind)
 {
     const struct vault_request q = {.type = VAULT_ADDRESS_ADD,
                                     .account = b->account,

@@ -17,6 +17,6 @@ int wish(struct bench *b, uint8_t publish);
 /* Its certificate, whose octets nobody looks at; it is over, so that nobody is to be told. */
 void own(struct bench *b, const struct pgp_verdict *v);
 /* Another address of it: an alias, or all that are nobody's. */
-void own_address(struct bench *b, const char *address, uint8_t kind);
+void house_address(struct bench *b, const char *address, uint8_t kind);
 
 #endif

@@ -34,8 +34,8 @@ static void house(struct bench *b)
     bench_mem(b, false);
     bench_account(b);
     own(b, &m.verdict);
-    own_address(b, POST, ADDRESS_ALIAS);
-    own_address(b, "@example.org", ADDRESS_CATCH_ALL);
+    house_address(b, POST, ADDRESS_ALIAS);
+    house_address(b, "@example.org", ADDRESS_CATCH_ALL);
 }
 
 /* ---- what stands there ---- */

@@ -56,8 +56,8 @@ static void house(struct bench *b)
     bench_mem(b, true);
     bench_account(b);
     own(b, &m.verdict);
-    own_address(b, POST, ADDRESS_ALIAS);
-    own_address(b, "@example.org", ADDRESS_CATCH_ALL);
+    house_address(b, POST, ADDRESS_ALIAS);
+    house_address(b, "@example.org", ADDRESS_CATCH_ALL);
 }
 
 struct counted {
