@@ -354,6 +354,7 @@ int answers_ask(struct answers *a, const struct sockaddr_storage *peer, enum rec
     if (!p->out && lane->waiting < p->lane->waiting) { /* whoever made it wait first has more that wait */
         line_leave(p);
         line_join(p, lane);
+        defer_set(a->loop, &a->begin, begin_some, a);
     }
     *q = (struct answers_question){.of = p, .fn = fn, .arg = arg};
     LIST_INSERT_HEAD(&p->askers, q, in_pending);

@@ -180,15 +180,13 @@ static void seal_one(struct transaction *t, struct transaction_rcpt *r)
                   .mailbox = t->junk ? MAILBOX_JUNK : MAILBOX_INBOX,
                   .deliver.internaldate = t->now},
     };
-    int err;
-
-    if (err == OK)
-        err = transaction_put_sender(t, r, &q);
+    int err = transaction_put_sender(t, r, &q);
 
     record_hash(view_keys(t->in->view), RECORD_DELIVERY, r->account, parts, 3, r->delivery);
     memcpy(q.store.deliver.delivery, r->delivery, sizeof(r->delivery));
     r->state = TRANSACTION_RCPT_SEALING;
-    err = deposit_start(&t->in->depositor, &q, &deposit_hooks, r, &r->deposit);
+    if (err == OK)
+        err = deposit_start(&t->in->depositor, &q, &deposit_hooks, r, &r->deposit);
     if (err != OK)
         rcpt_end(r, err);
 }
