@@ -17,7 +17,7 @@ enum {
     SAMPLE = 32, /* records among which one makes room */
 };
 _Static_assert(PACKED <= (int)CORRESPONDENT_PACKED_MAX, "a record fits");
-_Static_assert(CORRESPONDENT_PACKED_MAX + RECORD_OVERHEAD + 512 <= (int)ENGINE_VALUE_MAX, "and one sealed");
+_Static_assert(CORRESPONDENT_PACKED_MAX + 1 + RECORD_OVERHEAD <= (int)ENGINE_VALUE_MAX, "and one sealed");
 _Static_assert(CORRESPONDENT_SEEN == 24, "the nonce");
 
 bool correspondent_same_key(const struct correspondent_key *a, const struct correspondent_key *b)
@@ -294,8 +294,7 @@ static bool forgets(const struct correspondent *was, const struct correspondent 
     static struct correspondent e; /* as it must be */
     const bool stays = correspondent_same_key(&was->key, &c->key);
     const bool by_hand = was->key.from == KNOWN_BY_HAND;
-    if (stays ? (by_hand && c->key.from != KNOWN_BY_HAND) || (was->revoked && !c->revoked)
-              : c->npast == 0 || (by_hand && c->past[0].end != CORRESPONDENT_REPLACED))
+    if (stays ? (by_hand && c->key.from != KNOWN_BY_HAND) || (was->revoked && !c->revoked) : by_hand || c->npast == 0)
         return true;
     e = *was;
     if (!stays)

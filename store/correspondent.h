@@ -18,7 +18,6 @@ enum known_from {
 /* What became of a key that is used no more. */
 enum correspondent_end {
     CORRESPONDENT_FOLLOWED = 1, /* another was found, and taken */
-    CORRESPONDENT_REPLACED,     /* it names its replacement, and that names it (submission/replacement.h) */
     CORRESPONDENT_OVERRULED,    /* by hand */
 };
 
@@ -26,7 +25,7 @@ enum { CORRESPONDENT_KEPT = 'r', CORRESPONDENT_INCOMING = 'i' };
 enum {
     CORRESPONDENTS_MAX = 10000, /* of an account; none ever makes room for another */
     CORRESPONDENT_OCTETS = 32 << 20,
-    CORRESPONDENT_CERT_MAX = 12 * 1024, /* of a longer one, and past these octets, the fingerprint alone is kept */
+    CORRESPONDENT_CERT_MAX = 10 * 1024, /* of a longer one, and past these octets, the fingerprint alone is kept */
     INCOMING_MAX = 2000,                /* past them one makes room that was not heard of for long, of some */
     CORRESPONDENT_PAST = 8,             /* keys before, the oldest of which goes */
     CORRESPONDENT_SEEN = 24,            /* octets by which a record is known to be the one that was read */
@@ -55,7 +54,7 @@ struct correspondent {
     struct pgp_verdict verdict; /* of the certificate, which is minimal */
     uint8_t cert[CORRESPONDENT_CERT_MAX];
 };
-enum { CORRESPONDENT_PACKED_MAX = 14 * 1024 };
+enum { CORRESPONDENT_PACKED_MAX = 12 * 1024 - 1 };
 
 /* How many there are: 'U'. */
 struct correspondents {

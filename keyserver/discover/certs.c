@@ -242,3 +242,21 @@ int discover_certs_read(struct discover_certs *c, const uint8_t *text, size_t le
     free(binary);
     return err;
 }
+
+int discover_judge(const char *address, uint64_t now, size_t signatures_max, struct slice cert, uint8_t **ret,
+                   size_t *ret_len, struct pgp_verdict *ret_verdict)
+{
+    struct discover_certs c = {.address = address, .now = now};
+    size_t n;
+    if (pgp_cert_own_signatures(cert.data, cert.len, &n) != OK || n > signatures_max)
+        return ERR_NO_KEY;
+    int err = read_binary(&c, cert.data, cert.len);
+    if (err || c.outcome != DISCOVER_FOUND) {
+        free(c.cert);
+        return err ? err : ERR_NO_KEY;
+    }
+    *ret = c.cert;
+    *ret_len = c.len;
+    *ret_verdict = c.verdict;
+    return OK;
+}

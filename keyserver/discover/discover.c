@@ -312,7 +312,8 @@ struct discover_report discover_report(const struct discover *d, enum discover_s
 {
     const struct source *source = &d->sources[s];
     struct discover_report r = {.outcome = source->outcome};
-    if (source->certs.cert && (r.outcome == DISCOVER_FOUND || r.outcome == DISCOVER_EXPIRED)) {
+    if (source->certs.cert &&
+        (r.outcome == DISCOVER_FOUND || r.outcome == DISCOVER_EXPIRED || r.outcome == DISCOVER_REVOKED)) {
         const struct pgp_verdict *v = &source->certs.verdict;
         r.fpr_len = v->primary_fpr_len;
         memcpy(r.fpr, v->primary_fpr, sizeof(r.fpr));

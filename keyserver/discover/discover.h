@@ -95,7 +95,8 @@ int discover_records(struct discover *d, int err, const struct dns_answer *a);
 void discover_give_up(struct discover *d, bool all);
 bool discover_over(const struct discover *d);
 
-/* What is known so far of one source; of DISCOVER_FOUND, and of one that expired, fpr is the primary key's. */
+/* What is known so far of one source; of DISCOVER_FOUND, and of one that expired or is revoked, fpr is the primary
+ * key's. */
 struct discover_report {
     enum discover_outcome outcome;
     uint8_t fpr[PGP_FPR_MAX];
@@ -119,5 +120,10 @@ struct discover_result {
 struct discover_result discover_result(const struct discover *d);
 /* Whether asking again soon may bring something else: nothing was had. */
 bool discover_outcome_passes(enum discover_outcome o);
+
+/* A certificate that came in another way, judged for an address, in its one spelling, as those are that are found. At
+ * most so many signatures of its own. *ret is malloc'd, and minimal. ERR_NO_KEY: it cannot be used; ERR_MEMORY. */
+int discover_judge(const char *address, uint64_t now, size_t signatures_max, struct slice cert, uint8_t **ret,
+                   size_t *ret_len, struct pgp_verdict *ret_verdict);
 
 #endif

@@ -17,9 +17,7 @@ static const char *const sources[] = {
     [KNOWN_DNSSEC] = "dnssec",       [KNOWN_DOMAIN] = "domain",   [KNOWN_SERVER] = "key-server",
     [KNOWN_AUTOCRYPT] = "autocrypt", [KNOWN_BY_HAND] = "by-hand",
 };
-static const char *const ends[] = {[CORRESPONDENT_FOLLOWED] = "followed",
-                                   [CORRESPONDENT_REPLACED] = "replaced",
-                                   [CORRESPONDENT_OVERRULED] = "by-hand"};
+static const char *const ends[] = {[CORRESPONDENT_FOLLOWED] = "followed", [CORRESPONDENT_OVERRULED] = "by-hand"};
 
 /* ---- one, for people and for programs ---- */
 

@@ -7,6 +7,7 @@
 #include "server/core/error.h"
 #include "server/ingest/judge/judge.h"
 #include "server/ingest/mx/complaint.h"
+#include "server/ingest/mx/peer_key.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/deliver.h"
 #include "server/ingest/transaction/forward.h"
@@ -140,11 +141,14 @@ static bool has_bounce(const struct transaction *t)
     return false;
 }
 
-static void deliver(struct transaction *t)
+/* proven: its author wrote it. */
+static void deliver(struct transaction *t, bool proven)
 {
     int err;
 
     mx_look_for_complaint(t);
+    if (!t->junk)
+        mx_take_peer_key(t, proven);
     err = transaction_forward(t);
     if (err == OK)
         transaction_deliver(t);
@@ -172,7 +176,7 @@ static void act(struct mx *m)
     const struct judge_result *v = judging_result(m->judging);
 
     if (!v->judged) {
-        deliver(t);
+        deliver(t, false);
         return;
     }
     count_verdict(t->in, v);
@@ -184,7 +188,7 @@ static void act(struct mx *m)
     t->warnings = v->warnings;
     t->verdict = &v->verdict;
     t->junk = v->action == JUDGE_JUNK;
-    deliver(t);
+    deliver(t, v->verdict.dmarc.result == AUTH_PASS);
 }
 
 static void on_verdict(void *arg)
@@ -209,7 +213,7 @@ static void judge(struct mx *m)
     else if (m->judging)
         act(m);
     else
-        deliver(t);
+        deliver(t, false);
 }
 
 static void on_end(void *r)

@@ -63,6 +63,7 @@ static void sealing_free(struct encrypting *e)
 void submission_encrypt_reset(struct submission *s)
 {
     submission_strangers_cancel(s->looking);
+    submission_correspondent_reset(s);
     s->looking = NULL;
     if (s->encrypting)
         sealing_free(s->encrypting);
@@ -89,18 +90,36 @@ static int is_ours(void *arg, struct view *v)
     return view_domain_known(v, at ? at + 1 : "");
 }
 
-/* Of a domain here the accounts' keys are all there are. ERR_UNKNOWN: elsewhere nobody can say. */
+/* Of a domain here the accounts' keys are all there are: OK. ERR_NOT_FOUND: it is elsewhere. */
+static int check_ours(struct submission *s, const char *address)
+{
+    int err = view_run(s->t.in->view, is_ours, (void *)(uintptr_t)address);
+
+    return err == ERR_FORMAT ? ERR_NOT_FOUND : err;
+}
+
+/* ERR_UNKNOWN: nobody can say. */
 static int look_elsewhere(struct submission *s, const char *address, const struct strangers_asker *who,
                           struct known **ret, struct strangers_wait **ret_wait)
 {
-    int err = s->t.in->strangers ? view_run(s->t.in->view, is_ours, (void *)(uintptr_t)address) : OK;
+    int err =
+        s->t.in->strangers ? submission_strangers_ask(s->t.in->strangers, address, who, ret, ret_wait) : ERR_NO_KEY;
 
-    if (err == OK)
-        return ERR_NO_KEY;
-    if (err != ERR_NOT_FOUND && err != ERR_FORMAT)
-        return err;
-    err = submission_strangers_ask(s->t.in->strangers, address, who, ret, ret_wait);
     return err == ERR_AGAIN ? ERR_UNKNOWN : err;
+}
+
+/* At RCPT. */
+static int ask_early(struct submission *s, const char *address, const struct strangers_asker *who, struct known **known)
+{
+    const bool always = s->encrypt == ENCRYPT_ALWAYS;
+    int err = check_ours(s, address);
+
+    if (err != ERR_NOT_FOUND)
+        return err == OK ? ERR_NO_KEY : err;
+    err = look_elsewhere(s, address, who, known, always ? &s->looking : NULL);
+    if (!always || err == STRANGERS_LATER)
+        return err;
+    return submission_correspondent(s, address, err, known, who->ready, who->arg);
 }
 
 static void rcpt_ready(void *arg)
@@ -119,11 +138,9 @@ int submission_encrypt_may(struct submission *s, const char *address, submission
     int err = s->encrypt == ENCRYPT_NEVER ? OK : transaction_wrap_known(s->t.in->view, address, &known);
 
     if (err == ERR_NO_KEY)
-        err = look_elsewhere(s, address, &who, &known, always ? &s->looking : NULL);
+        err = ask_early(s, address, &who, &known);
     known_free(known);
     s->ready = ready;
-    if (always && err == STRANGERS_LATER)
-        return SUBMISSION_LATER;
     return always ? err : OK;
 }
 
@@ -288,17 +305,18 @@ static void on_late(struct idle *i)
     on_ready(e);
 }
 
-/* ERR_UNKNOWN also if it takes too long. */
+/* What takes too long nobody can say. */
 static int wait_for(struct encrypting *e, const char *address, struct known **ret)
 {
     const struct strangers_asker who = {e->s->who.user.account, on_ready, e};
     struct ingest *in = e->s->t.in;
-    int err = look_elsewhere(e->s, address, &who, ret, e->is_late ? NULL : &e->wait);
+    int err = check_ours(e->s, address);
 
-    if (err != STRANGERS_LATER)
-        return err;
-    if (e->is_late)
-        return ERR_UNKNOWN;
+    if (err != ERR_NOT_FOUND)
+        return err == OK ? ERR_NO_KEY : err;
+    err = look_elsewhere(e->s, address, &who, ret, e->is_late ? NULL : &e->wait);
+    if (err != STRANGERS_LATER || e->is_late)
+        return submission_correspondent(e->s, address, err == STRANGERS_LATER ? ERR_UNKNOWN : err, ret, on_ready, e);
     if (!e->late.limit_ms)
         idle_set(in->loop, &e->late, (uint64_t)in->config.discover_wait * 1000, on_late);
     return SUBMISSION_LATER;

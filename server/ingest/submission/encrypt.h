@@ -9,7 +9,8 @@
 /* May the account send, and does it seal? Needs a snapshot. Every vault can write the account's record, so what is not
  * approved is ERR_UNAPPROVED. */
 int submission_encrypt_wanted(struct view *v, uint64_t account, uint8_t *ret);
-/* At RCPT: ERR_NO_KEY if the account seals always and no key of this recipient is known; ERR_UNKNOWN: nobody can say.
+/* At RCPT: ERR_NO_KEY if the account seals always and no key of this recipient is known; ERR_UNKNOWN: nobody can say;
+ * what correspondents.h has.
  * LATER: it is being looked for, and ready is called, from the loop, when this may be asked again. Of an account that
  * seals where it can, looking begins here, and nobody waits. */
 typedef void submission_ready_fn(struct submission *s);

@@ -2,6 +2,7 @@
 #ifndef INGEST_SUBMISSION_STATE_H
 #define INGEST_SUBMISSION_STATE_H
 
+#include "server/ingest/submission/correspondents.h"
 #include "server/ingest/submission/pace.h"
 #include "server/ingest/submission/strangers.h"
 #include "server/ingest/transaction/transaction.h"
@@ -24,6 +25,7 @@ struct submission {
     /* the transaction */
     struct encrypting *encrypting;  /* encrypt.c's; NULL: it does nothing */
     struct strangers_wait *looking; /* likewise, for the key of the recipient at hand */
+    struct keeping keeping;         /* correspondents.c's, for the key of a recipient */
     void (*ready)(struct submission *s);
     struct smtp_event rcpt; /* which waits meanwhile */
     uint8_t *head;          /* secmem_map: our header in place of the client's; NULL: none yet */

@@ -37,6 +37,7 @@ struct entry {
     uint8_t *cert;
     size_t len;
     struct pgp_verdict verdict;
+    uint8_t revoked[PGP_FPR_MAX], revoked_len; /* a key that is revoked, as was found: its fingerprint; 0: none */
     char address[];
 };
 
@@ -214,6 +215,18 @@ static void keep(struct entry *e, const struct discover_result *r)
     s->counts.found++;
 }
 
+static void note_revoked(struct entry *e, const struct discover *d)
+{
+    for (enum discover_source s = 0; s < DISCOVER_SOURCES; s++) {
+        const struct discover_report r = discover_report(d, s);
+        if (r.outcome != DISCOVER_REVOKED || !r.fpr_len)
+            continue;
+        e->revoked_len = r.fpr_len;
+        memcpy(e->revoked, r.fpr, r.fpr_len);
+        return;
+    }
+}
+
 /* The ones used longest ago go; those that somebody waits for stay. */
 static void make_room(struct strangers *s)
 {
@@ -237,6 +250,7 @@ static void on_found(void *arg, const struct discover *d)
     ends_search(e);
     e->finding = NULL; /* it ends by itself */
     keep(e, &r);
+    note_revoked(e, d);
     move(&e->waits, &waits);
     make_room(s);
     wake(&waits);
@@ -312,6 +326,13 @@ static int tell(const struct entry *e, struct known **ret)
     if (e->cert)
         return known_of(e->cert, e->len, &e->verdict, e->from, ret);
     return discover_outcome_passes(e->outcome) ? ERR_AGAIN : ERR_NO_KEY;
+}
+
+bool submission_strangers_revoked(struct strangers *s, const char *address, const uint8_t *fpr, size_t len)
+{
+    const struct entry *e = find(s, bucket_of(s, address), address);
+
+    return e && e->revoked_len && e->revoked_len == len && memcmp(e->revoked, fpr, len) == 0;
 }
 
 int submission_strangers_ask(struct strangers *s, const char *address, const struct strangers_asker *who,

@@ -39,6 +39,8 @@ enum { STRANGERS_LATER = 1 };
  * when it may be asked again; ret_wait NULL: nobody waits. */
 int submission_strangers_ask(struct strangers *s, const char *address, const struct strangers_asker *who,
                              struct known **ret, struct strangers_wait **ret_wait);
+/* Whether this key was found revoked for the address, in its one spelling. */
+bool submission_strangers_revoked(struct strangers *s, const char *address, const uint8_t *fpr, size_t len);
 void submission_strangers_cancel(struct strangers_wait *w); /* it is not told; NULL is allowed */
 
 #endif
