@@ -75,9 +75,8 @@ bool spf_wants_validated(struct slice spec); /* whether p stands in a domain-spe
 struct spf_question {
     const uint8_t *address; /* of the peer: 16 octets if six, else 4. IPv6 that stands for IPv4 is judged as that */
     bool six;
-    const char *helo;     /* as it was said */
-    const char *sender;   /* MAIL FROM; "": the null path, so that HELO is judged (section 2.4). To judge HELO itself
-                             (section 2.3), leave it out */
+    const char *helo;   /* as it was said */
+    const char *sender; /* MAIL FROM; "": the null path, or to judge HELO itself: that is judged (sections 2.4, 2.3) */
     const char *receiver; /* our own name */
     uint64_t now;         /* seconds since 1970 */
 };
