@@ -6,6 +6,7 @@ import email.utils
 import json
 import os
 import signal
+import smtplib
 import time
 
 import harness
@@ -50,14 +51,15 @@ class Pages(web.Server):
 
 @pytest.fixture(scope="module")
 def i(tmp_path_factory):
-    zone = "\n".join([*(f"openpgpkey.{n} A 127.0.0.1" for n in PEOPLE), "out A 127.0.0.2"])
-    with harness.Instance() as i, names.start({ZONE: zone}) as n, \
+    zone = "\n".join([*(f"openpgpkey.{n} A 127.0.0.1" for n in PEOPLE), "out A 127.0.0.2\nout A 127.0.0.3",
+                      'proves TXT "v=spf1 ip4:127.0.0.0/8 -all"', '_dmarc.proves TXT "v=DMARC1; p=none"'])
+    with harness.Instance() as i, names.start({ZONE: zone, "test": "open NS ns.open", "127.in-addr.arpa": f"3.0.0 PTR out.{ZONE}."}) as n, \
             Pages(tmp_path_factory.mktemp("web"), i.base + harness.WEB_PORT,
                   names=[f"openpgpkey.{p}.{ZONE}" for p in PEOPLE]) as w, \
             peers.Peer(i.port("smtp"), host="127.0.0.2") as world:
         w.ca.parent.chmod(0o755)
         i.init(**n.settings(), fetch_allow=f"127.0.0.1@{w.port}", fetch_ca_file=w.ca, discover_wait=WAIT,
-               smarthost=f"out.{ZONE}:{i.port('smtp')}", ingest_instances=2)
+               smarthost=f"out.{ZONE}:{i.port('smtp')}", ingest_instances=2, auth_exempt="127.0.0.1")
         i.add_account("alice")
         i.keys, i.pages, i.world = Keys(i.keyring), w, world
         i.serve()
@@ -286,11 +288,13 @@ def field(i, name, letters="a", addr=None, prefer="prefer-encrypt=mutual; "):
     return f"Autocrypt: addr={addr or of(name)}; {prefer}keydata={data[:60]}\n {data[60:]}\n"
 
 
-def comes(i, name, *fields, author=None, date=None):
-    """A mail to Alice, in the clear."""
+def comes(i, name, *fields, author=None, date=None, judged=False):
+    """A mail to Alice, in the clear; judged: from where it is looked at who wrote it."""
     when = f"Date: {email.utils.format_datetime(date)}\n" if date else ""
-    i.send(ALICE, harness.crlf(f"From: {author or of(name)}\nTo: {ALICE}\n{when}{''.join(fields)}Subject: Hello\n\n"
-                               "Hello\n"), sender=of(name))
+    text = harness.crlf(f"From: {author or of(name)}\nTo: {ALICE}\n{when}{''.join(fields)}Subject: Hello\n\nHello\n")
+    with smtplib.SMTP("127.0.0.1", i.port("smtp"), f"out.{ZONE}", 60,
+                      ("127.0.0.3" if judged else "127.0.0.1", 0)) as s:
+        assert s.sendmail(of(name), [ALICE], text) == {}
 
 
 def incoming(i, name):
@@ -350,6 +354,19 @@ def test_another_mail_replaces_nothing(i):
     kept(i, "found", [("domain", None), ("autocrypt", True)])
     assert (sent(i, "spoofed"), sent(i, "found")) == ("a", "a")
     assert record_of(i, "spoofed")["key"]["fingerprint"].upper() == i.keys.one("a", of("spoofed"))[0]
+
+
+def test_the_author_of_a_key_may_change_it(i):
+    """Whom DMARC proves."""
+    account(i, "opportunistic")
+    comes(i, "proves", field(i, "proves"), judged=True)
+    kept(i, "proves", [("autocrypt", True)])
+    assert sent(i, "proves") == "a"
+    comes(i, "proves", field(i, "proves", "b", prefer=""), judged=True)
+    kept(i, "proves", [("autocrypt", False)])
+    comes(i, "proves", field(i, "proves", "b"), judged=True)
+    kept(i, "proves", [("autocrypt", True)])
+    assert sent(i, "proves") == "b"
 
 
 def record_of(i, name):
