@@ -53,7 +53,8 @@ class Pages(web.Server):
 def i(tmp_path_factory):
     zone = "\n".join([*(f"openpgpkey.{n} A 127.0.0.1" for n in PEOPLE), "out A 127.0.0.2\nout A 127.0.0.3",
                       'proves TXT "v=spf1 ip4:127.0.0.0/8 -all"', '_dmarc.proves TXT "v=DMARC1; p=none"'])
-    with harness.Instance() as i, names.start({ZONE: zone, "test": "open NS ns.open", "127.in-addr.arpa": f"3.0.0 PTR out.{ZONE}."}) as n, \
+    zones = {ZONE: zone, "test": "open NS ns.open", "127.in-addr.arpa": f"3.0.0 PTR out.{ZONE}."}
+    with harness.Instance() as i, names.start(zones) as n, \
             Pages(tmp_path_factory.mktemp("web"), i.base + harness.WEB_PORT,
                   names=[f"openpgpkey.{p}.{ZONE}" for p in PEOPLE]) as w, \
             peers.Peer(i.port("smtp"), host="127.0.0.2") as world:
