@@ -1,5 +1,5 @@
-"""Mail from the world is judged before it is sealed: a real name server says what the authors' domains publish, and what
-becomes of each mail is seen in the session, in the mailboxes, and in what gpg opens."""
+"""Mail from the world is judged before it is sealed: a real name server says what the authors' domains publish, and
+what becomes of each mail is seen in the session, in the mailboxes, and in what gpg opens."""
 import base64
 import contextlib
 import os
@@ -79,7 +79,8 @@ class Home:
         self.i = i
 
     def smtp(self, peer, helo):
-        return smtplib.SMTP("127.0.0.1", self.i.port("smtp"), local_hostname=helo, source_address=(peer, 0), timeout=120)
+        return smtplib.SMTP("127.0.0.1", self.i.port("smtp"), local_hostname=helo, source_address=(peer, 0),
+                            timeout=120)
 
     def send(self, message, sender="a@good.test", to=ALICE, peer=HERE, helo="mx.test"):
         """The reply to its end."""
