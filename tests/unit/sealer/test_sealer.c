@@ -465,6 +465,45 @@ static void test_foreign_append(void **state)
     close(o.r.parcel_fd);
 }
 
+/* What was found of who wrote it stands in the capsule, of mail that came encrypted too: inside it there is no room. */
+static void test_verdict(void **state)
+{
+    static char encrypted[16384];
+    static uint8_t plain[65536];
+    static const char *const kept[] = {"\"auth\":\"Authentication-Results: mx.example; dmarc=fail",
+                                       "\"warnings\":[\"dmarc-fail\",\"spf-fail\"]"};
+    struct packets ours = encrypt_to(&keys[0]);
+    const struct iovec mails[] = {{(void *)(uintptr_t)MAIL, strlen(MAIL)}, {encrypted, pgp_mime(encrypted, &ours)}};
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct seal_request q = {.account = alice,
+                                       .mail = &mails[i],
+                                       .mail_n = 1,
+                                       .mail_len = mails[i].iov_len,
+                                       .received = "",
+                                       .auth_results = "Authentication-Results: mx.example; dmarc=fail\r\n",
+                                       .warnings = "dmarc-fail,spf-fail",
+                                       .tls = "",
+                                       .now = NOW,
+                                       .date = NOW};
+        struct outcome o = {0};
+        struct seal_op *op;
+        struct parcel parcel;
+        struct test_session ses;
+        size_t n;
+
+        assert_int_equal(sealer_start(sealer, &q, on_done, &o, &op), OK);
+        assert_int_equal(o.status, OK);
+        assert_int_equal(o.r.kind, i == 0 ?: MESSAGE_FOREIGN);
+        assert_int_equal(parcel_open(o.r.parcel_fd, 1 << 20, &parcel), OK);
+        assert_int_equal(test_open(&keys[0], parcel.capsule.data, parcel.capsule.len, plain, &n, &ses), 0);
+        for (size_t k = 0; k < sizeof(kept) / sizeof(*kept); k++)
+            assert_non_null(memmem(plain, n, kept[k], strlen(kept[k])));
+        parcel_close(&parcel);
+        close(o.r.parcel_fd);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -474,6 +513,7 @@ int main(void)
         TEST(test_policies),         TEST(test_threads),        TEST(test_pseudonyms_come_back),
         TEST(test_foreign),          TEST(test_foreign_shapes), TEST(test_foreign_inline),
         TEST(test_foreign_wildcard), TEST(test_foreign_gpg),    TEST(test_foreign_append),
+        TEST(test_verdict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
