@@ -49,6 +49,7 @@ struct config {
     bool helo_reject;                         /* who calls himself by a name that is none, or ours */
     char auth_unavailable[16];                /* accept, defer */
     char auth_exempt[512], arc_trusted[512];  /* ADDR[/BITS] with commas; names with commas */
+    char dnsbl[512];                          /* ZONE[=WEIGHT] with commas */
     bool forward_plaintext;                   /* mail may be forwarded to whom no key is known of */
     char xclient_hosts[512];                  /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
@@ -122,6 +123,9 @@ void config_set_log(const struct config *c, const char *process);
 /* The next of a list with commas, without the blanks around it, into one, which is as large as the list. False: that
  * was the last. */
 bool config_list_next(const char **at, char *one, size_t cap);
+/* One of them that may have a weight: ZONE, ZONE=WEIGHT. */
+enum { CONFIG_WEIGHT_MAX = 10 /* and of what has none */, CONFIG_WEIGHED_MAX = 8 /* of a list */ };
+bool config_weighed(const char *one, char *zone, size_t cap, uint32_t *ret_weight);
 /* The table, for documentation tests: NULL past the end. */
 const char *config_item_name(size_t i);
 

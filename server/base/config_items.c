@@ -18,6 +18,7 @@ static bool valid_stubs(const char *s);
 static bool valid_prefixes(const char *s);
 static bool valid_domains(const char *s);
 static bool valid_networks(const char *s);
+static bool valid_weighed_domains(const char *s);
 static bool valid_path(const char *s);
 static bool valid_path_or_none(const char *s);
 static bool valid_source(const char *s);
@@ -177,6 +178,11 @@ const struct config_item config_items[] = {
     TEXT(arc_trusted, LIVE, "", valid_domains, "names with commas between them, or nothing",
          "Domains of lists and forwarders that are believed: mail that fails DMARC is accepted if all who sealed it "
          "(ARC, RFC 8617) are here and the seals hold."),
+    TEXT(dnsbl, LIVE, "", valid_weighed_domains,
+         "at most eight zones (ZONE, ZONE=WEIGHT) with commas between them, or nothing",
+         "Block lists (RFC 5782) that are asked for the address of who brings mail from the world. Of a weight of 10, "
+         "which is that of a list without one, mail is refused (550); less is said to the reader. A list that does not "
+         "answer refuses nothing. Each list has terms of its own."),
     BOOL(forward_plaintext, LIVE, 0,
          "Let an account's mail be forwarded in the clear to an address of which no key is known (letterlock account "
          "set --forward). With no, such mail is kept and not forwarded."),
@@ -351,6 +357,22 @@ bool config_list_next(const char **at, char *one, size_t cap)
     return true;
 }
 
+bool config_weighed(const char *one, char *zone, size_t cap, uint32_t *ret_weight)
+{
+    const size_t len = strcspn(one, "=");
+    const char *weight = one + len + 1;
+
+    if (len >= cap)
+        return false;
+    memcpy(zone, one, len);
+    zone[len] = '\0';
+    *ret_weight = CONFIG_WEIGHT_MAX;
+    if (!one[len] || strcmp(weight, "10") == 0)
+        return true;
+    *ret_weight = (uint32_t)(weight[0] - '0');
+    return weight[0] >= '1' && weight[0] <= '9' && !weight[1];
+}
+
 /* Every one of a list is valid. */
 static bool valid_list(const char *s, bool (*valid)(char *one))
 {
@@ -442,6 +464,23 @@ static bool valid_one_domain(char *one)
 static bool valid_domains(const char *s)
 {
     return valid_list(s, valid_one_domain);
+}
+
+static bool valid_weighed_domain(char *one)
+{
+    char zone[512];
+    uint32_t weight;
+
+    return config_weighed(one, zone, sizeof(zone), &weight) && valid_domain(zone);
+}
+
+static bool valid_weighed_domains(const char *s)
+{
+    size_t commas = 0;
+
+    for (const char *c = s; *c; c++)
+        commas += *c == ',';
+    return commas < CONFIG_WEIGHED_MAX && valid_list(s, valid_weighed_domain);
 }
 
 /* As keyserver/discover takes it: a host of two labels at least. */

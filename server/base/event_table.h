@@ -81,6 +81,7 @@
     EVENT(queue_damaged, ERROR, 0, NUM(status, STATUS))                                                     \
     EVENT(relay_roots, WARN, 0, NUM(errno, ERRNO))                                                          \
     EVENT(block_listed, WARN, EVENT_EACH, NUM(list, COUNT) NUM(ip, COUNT))                                  \
+    EVENT(dnsbl_useless, WARN, 0, NUM(list, COUNT))                                                         \
     EVENT(block_list_over, INFO, EVENT_EACH, NUM(list, COUNT) NUM(ip, COUNT))                               \
     EVENT(sts_unreachable, INFO, 0, NUM(status, STATUS))                                                    \
     EVENT(tls_report_lost, INFO, 0, NUM(tries, COUNT) NUM(status, STATUS))                                  \
@@ -211,6 +212,7 @@
     WORD(REASON, NO_AUTHOR, "no-author") /* that all would read alike */                       \
     WORD(REASON, SPF, "spf")                                                                   \
     WORD(REASON, HELO, "helo")         /* no name, or ours */                                  \
+    WORD(REASON, LISTED, "listed")     /* its peer is on a block list */                       \
     WORD(REASON, UNJUDGED, "unjudged") /* names do not resolve now */                          \
     WORD(REASON, DEFERRED, "deferred") /* something failed for the moment */                   \
     WORD(REASON, OTHER, "other")

@@ -1,10 +1,10 @@
 /* The parts of a message that are looked at. See links.h. */
 #include "server/mail/links.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/secmem.h"
 #include "server/mail/links_impl.h"
 #include "server/mail/parts.h"
 
@@ -37,7 +37,7 @@ void links_add_text(uint8_t *s, size_t len, bool html, struct links *ret)
 struct reading {
     struct links *links;
     struct header_field *fields; /* of the header at hand */
-    uint8_t *plain;              /* as long as the message */
+    uint8_t *message;
     unsigned parts, depth;
 };
 
@@ -57,8 +57,9 @@ static int read_leaf(struct reading *r, const struct part *p)
 
     if (p->type.len && !html && !mime_is(p->type, "text") && !mime_is(p->type, "multipart"))
         return OK;
-    (void)part_decode(p, false, r->plain, &len);
-    links_add_text(r->plain, len, html, r->links);
+    uint8_t *body = r->message + (p->body.data - r->message); /* where it stands */
+    (void)part_decode(p, false, body, &len);
+    links_add_text(body, len, html, r->links);
     return OK;
 }
 
@@ -81,23 +82,16 @@ static int read_part(void *arg, struct slice s)
     return err;
 }
 
-int links_read(struct slice message, struct links *ret)
+int links_read(uint8_t *message, size_t len, struct links *ret)
 {
-    const size_t octets = HEADER_FIELDS_MAX * sizeof(struct header_field);
-    struct reading r = {.links = ret};
+    struct reading r = {.links = ret, .message = message};
     int err;
 
     *ret = (struct links){0};
-    if (message.len > LINKS_LOOK_MAX)
-        message.len = LINKS_LOOK_MAX;
-    if (!message.len)
+    if (!len)
         return OK;
-    r.fields = secmem_map(octets);
-    r.plain = secmem_map(message.len);
-    err = r.fields && r.plain ? OK : ERR_MEMORY;
-    if (err == OK)
-        err = read_part(&r, message);
-    secmem_unmap(r.fields, octets);
-    secmem_unmap(r.plain, message.len);
+    r.fields = malloc(HEADER_FIELDS_MAX * sizeof(*r.fields));
+    err = r.fields ? read_part(&r, slice_of(message, len < LINKS_LOOK_MAX ? len : LINKS_LOOK_MAX)) : ERR_MEMORY;
+    free(r.fields);
     return err;
 }

@@ -31,8 +31,8 @@ struct links {
     struct link v[LINKS_MAX];
 };
 
-/* Of all parts of text that are not encrypted. ERR_MEMORY. */
-int links_read(struct slice message, struct links *ret);
+/* Of all parts of text that are not encrypted. The message is written over. ERR_MEMORY. */
+int links_read(uint8_t *message, size_t len, struct links *ret);
 
 /* Of one text, decoded and in ASCII or what extends it; added to those in ret. The octets are written over. */
 void links_add_text(uint8_t *s, size_t len, bool html, struct links *ret);

@@ -171,7 +171,7 @@ void links_of_html(uint8_t *s, size_t len, struct links *ret)
 {
     size_t at = 0;
 
-    while (at < len) {
+    while (at < len && ret->tried < LINKS_TRIED_MAX) {
         const uint8_t *open = memchr(s + at, '<', len - at);
         const size_t end = open ? (size_t)(open - s) : len;
         links_of_plain(slice_of(s + at, decode(s + at, end - at)), ret);

@@ -200,7 +200,7 @@ static bool add_web(struct slice rest, struct links *ret)
     struct link one = {.kind = LINK_WEB};
     const size_t n = span_until(rest, "/\\?#");
 
-    if (ret->tried++ >= LINKS_TRIED_MAX || n > AUTHORITY_MAX || !read_authority(slice_of(rest.data, n), &one))
+    if (++ret->tried > LINKS_TRIED_MAX || n > AUTHORITY_MAX || !read_authority(slice_of(rest.data, n), &one))
         return false;
     add(ret, &one);
     return true;
@@ -215,7 +215,7 @@ static bool add_mail(struct slice rest, struct links *ret)
     const size_t len = n <= AUTHORITY_MAX ? percent_decode(slice_of(rest.data, n), text, sizeof(text)) : 0;
     const char *at = len ? memrchr(text, '@', len) : NULL;
 
-    if (ret->tried++ >= LINKS_TRIED_MAX || !at ||
+    if (++ret->tried > LINKS_TRIED_MAX || !at ||
         !read_name(slice_of((const uint8_t *)at + 1, (size_t)(text + len - at - 1)), one.host))
         return false;
     add(ret, &one);
@@ -288,7 +288,8 @@ void links_of_plain(struct slice text, struct links *ret)
 {
     const uint8_t *p;
 
-    for (size_t at = 0; at < text.len && (p = memchr(text.data + at, ':', text.len - at)); at++) {
+    for (size_t at = 0;
+         ret->tried < LINKS_TRIED_MAX && at < text.len && (p = memchr(text.data + at, ':', text.len - at)); at++) {
         at = (size_t)(p - text.data);
         const struct slice rest = behind(text, at + 1);
         if ((is_word(text, at, "http") || is_word(text, at, "https")) && slashes(rest) >= 2)

@@ -142,7 +142,7 @@ int part_decode(const struct part *p, bool strict, uint8_t *out, size_t *ret_len
         *ret_len = encoding_read_quoted_printable(p->body, out);
     } else {
         if (p->body.len)
-            memcpy(out, p->body.data, p->body.len);
+            memmove(out, p->body.data, p->body.len);
         *ret_len = p->body.len;
     }
     return OK;

@@ -27,8 +27,8 @@ bool part_is(const struct part *p, const char *type, const char *subtype); /* su
 typedef int part_fn(void *arg, struct slice part);
 int part_each(const struct part *p, part_fn *fn, void *arg);
 
-/* The body without its encoding; out has body.len. strict: ERR_FORMAT for an encoding that is not known, and for what
- * no encoder writes. Else both are taken as readers take them. */
+/* The body without its encoding; out has body.len octets, and may be where it stands. strict: ERR_FORMAT for what is in
+ * no encoding that is known, and for what no encoder writes. Else both are taken as readers take them. */
 int part_decode(const struct part *p, bool strict, uint8_t *out, size_t *ret_len);
 
 #endif

@@ -56,3 +56,36 @@ enum block_list_says block_list_says(const uint8_t *octets, bool six,
         return BLOCK_LIST_NOTHING;
     return e[BLOCK_LIST_HAS] == BLOCK_LIST_LISTED ? BLOCK_LIST_YES : BLOCK_LIST_NO;
 }
+
+static enum block_list_entry entry_of(const struct records_answer *a)
+{
+    enum block_list_entry e = BLOCK_LIST_NONE;
+
+    for (size_t i = 0; i < a->n; i++)
+        e = block_list_add(e, a->v[i].data.data);
+    return e;
+}
+
+int block_list_check(const uint8_t *octets, bool six, const char *list, struct records *r, enum block_list_says *ret)
+{
+    enum block_list_entry e[BLOCK_LIST_QUESTIONS];
+    int err = OK;
+
+    for (enum block_list_question q = BLOCK_LIST_HAS; q < BLOCK_LIST_QUESTIONS; q++) {
+        char name[RECORDS_NAME_CAP];
+        const struct records_answer *a;
+
+        if (block_list_name(q, octets, six, list, name, sizeof(name)) != OK)
+            return ERR_UNKNOWN;
+        a = records_get(r, RECORDS_A, name);
+        if (!a)
+            err = ERR_AGAIN;
+        else if (a->err != OK && err == OK)
+            err = ERR_UNKNOWN;
+        else if (a->err == OK)
+            e[q] = entry_of(a);
+    }
+    if (err == OK)
+        *ret = block_list_says(octets, six, e);
+    return err;
+}

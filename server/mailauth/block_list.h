@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/mailauth/records.h"
+
 /* "1.2.0.192" of 192.0.2.1, before "in-addr.arpa" or a list's name; of IPv6 (16 octets) its 32 digits. */
 enum { BLOCK_LIST_REVERSED_CAP = 64 };
 void block_list_reversed(const uint8_t *octets, bool six, char out[BLOCK_LIST_REVERSED_CAP]);
@@ -26,5 +28,8 @@ enum block_list_entry block_list_add(enum block_list_entry e, const uint8_t octe
 enum block_list_says { BLOCK_LIST_NO, BLOCK_LIST_YES, BLOCK_LIST_NOTHING };
 enum block_list_says block_list_says(const uint8_t *octets, bool six,
                                      const enum block_list_entry e[BLOCK_LIST_QUESTIONS]);
+
+/* All three, asked by way of r. ERR_AGAIN: answers are missing; ERR_UNKNOWN: nobody can tell now. */
+int block_list_check(const uint8_t *octets, bool six, const char *list, struct records *r, enum block_list_says *ret);
 
 #endif

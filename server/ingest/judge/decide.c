@@ -98,8 +98,8 @@ void judge_decide(const struct judge_rules *rules, struct judge_result *ret)
     };
     const struct mailauth_verdict *v = &ret->verdict;
 
-    ret->action = JUDGE_ACCEPT;
-    ret->why = EVENT_REASON_ACCEPTED;
+    ret->action = ret->listed >= CONFIG_WEIGHT_MAX ? JUDGE_REJECT : JUDGE_ACCEPT;
+    ret->why = ret->action == JUDGE_REJECT ? EVENT_REASON_LISTED : EVENT_REASON_ACCEPTED;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const enum judge_action a = rows[i].of(rules, v);
 
@@ -114,4 +114,5 @@ void judge_decide(const struct judge_rules *rules, struct judge_result *ret)
     warn(ret, author_is_unclear(v), "author-unclear");
     warn(ret, v->spf.result == AUTH_FAIL, "spf-fail");
     warn(ret, v->author.sender_differs, "sender-differs");
+    warn(ret, ret->listed > 0, "listed");
 }

@@ -33,6 +33,15 @@ struct answers *judge_answers(const struct judge *j)
     return j->answers;
 }
 
+static void read_lists(const char *at, struct judge_rules *r)
+{
+    char one[RECORDS_NAME_CAP + 8];
+
+    while (r->lists < CONFIG_WEIGHED_MAX && config_list_next(&at, one, sizeof(one)))
+        if (config_weighed(one, r->list[r->lists].zone, RECORDS_NAME_CAP, &r->list[r->lists].weight))
+            r->lists++;
+}
+
 void judge_configure(struct judge *j, const struct config *c)
 {
     struct judge_rules *r = &j->rules;
@@ -47,6 +56,7 @@ void judge_configure(struct judge *j, const struct config *c)
         .helo_reject = c->helo_reject,
         .defer_unknown = strcmp(c->auth_unavailable, "defer") == 0,
     };
+    read_lists(c->dnsbl, r);
     memcpy(r->trusted, c->arc_trusted, sizeof(r->trusted));
     memcpy(j->domain, c->domain, sizeof(j->domain));
     while (r->exempts < JUDGE_EXEMPT_MAX && config_list_next(&at, one, sizeof(one)))

@@ -42,6 +42,7 @@ enum judge_action {
 struct judge_result {
     bool judged; /* false: of an exempt peer, and nothing else counts but that it is accepted */
     struct mailauth_verdict verdict;
+    uint32_t listed; /* the weight of the block lists that its peer is on */
     enum judge_action action;
     enum event_REASON why;             /* of what is no JUDGE_ACCEPT */
     char field[AUTH_RESULTS_MAX + 1];  /* Authentication-Results, complete, or "" */

@@ -16,6 +16,11 @@ struct judge_rules {
     char trusted[512];  /* whose ARC seals are believed: names with commas between them */
     struct prefix exempt[JUDGE_EXEMPT_MAX];
     size_t exempts;
+    struct {
+        char zone[RECORDS_NAME_CAP];
+        uint32_t weight;
+    } list[CONFIG_WEIGHED_MAX];
+    size_t lists;
 };
 
 struct judge {

@@ -4,11 +4,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/base/event.h"
 #include "server/core/error.h"
 #include "server/core/secmem.h"
 #include "server/ingest/judge/judge_impl.h"
 #include "server/mail/header.h"
 #include "server/mailauth/author.h"
+#include "server/mailauth/block_list.h"
 #include "server/mailauth/dmarc.h"
 #include "server/mailauth/iprev.h"
 #include "server/mailauth/spf.h"
@@ -16,10 +18,11 @@
 enum { HELO_CAP = 256, SENDER_CAP = 512 };
 
 /* In the order of their needs. */
-enum part { PART_IPREV, PART_HELO, PART_SPF_HELO, PART_SPF, PART_DKIM, PART_DMARC, PARTS };
+enum part { PART_IPREV, PART_HELO, PART_LISTED, PART_SPF_HELO, PART_SPF, PART_DKIM, PART_DMARC, PARTS };
 enum {
-    OF_PEER = 1 << PART_IPREV | 1 << PART_HELO | 1 << PART_SPF_HELO, /* alike for all mails of a connection */
-    SOFT = 1 << PART_IPREV | 1 << PART_HELO,                         /* nothing has to follow */
+    /* Alike for all mails of a connection. */
+    OF_PEER = 1 << PART_IPREV | 1 << PART_HELO | 1 << PART_LISTED | 1 << PART_SPF_HELO,
+    SOFT = 1 << PART_IPREV | 1 << PART_HELO | 1 << PART_LISTED, /* nothing has to follow */
     ALL = (1 << PARTS) - 1,
 };
 
@@ -52,6 +55,7 @@ struct judging {
     bool known; /* what follows is of this peer and name */
     struct iprev_verdict iprev;
     struct helo_verdict helo_verdict;
+    uint32_t listed;
     struct spf_verdict spf_helo;
     struct message *m; /* NULL: there is none */
     struct defer go_on;
@@ -109,6 +113,32 @@ static int run_spf(struct judging *g)
     return spf_check(&q, g->m->records, &g->m->result.verdict.spf);
 }
 
+/* What nobody can tell refuses nothing. */
+static int run_listed(struct judging *g)
+{
+    const struct judge_rules *rules = &g->j->rules;
+    const struct iprev_address a = address_of(g);
+    unsigned useless = 0;
+    int ret = OK;
+
+    g->m->result.listed = 0;
+    for (size_t i = 0; i < rules->lists; i++) {
+        enum block_list_says says;
+        int err = block_list_check(a.octets, a.six, rules->list[i].zone, g->m->records, &says);
+
+        if (err == ERR_AGAIN)
+            ret = err;
+        else if (err == OK && says == BLOCK_LIST_YES)
+            g->m->result.listed += rules->list[i].weight;
+        else if (err == OK && says == BLOCK_LIST_NOTHING)
+            useless |= 1U << i;
+    }
+    for (size_t i = 0; ret == OK && i < rules->lists; i++)
+        if (useless & 1U << i)
+            log_event(dnsbl_useless, (uint64_t)i + 1);
+    return ret;
+}
+
 /* RFC 7208 section 2.3, where MAIL FROM does not make it section 2.4's. */
 static int run_spf_helo(struct judging *g)
 {
@@ -149,8 +179,9 @@ static const struct {
     bool of_content;
     int (*run)(struct judging *g);
 } parts[PARTS] = {
-    [PART_IPREV] = {false, run_iprev}, [PART_HELO] = {false, run_helo}, [PART_SPF_HELO] = {false, run_spf_helo},
-    [PART_SPF] = {false, run_spf},     [PART_DKIM] = {true, run_dkim},  [PART_DMARC] = {true, run_dmarc},
+    [PART_IPREV] = {false, run_iprev},       [PART_HELO] = {false, run_helo}, [PART_LISTED] = {false, run_listed},
+    [PART_SPF_HELO] = {false, run_spf_helo}, [PART_SPF] = {false, run_spf},   [PART_DKIM] = {true, run_dkim},
+    [PART_DMARC] = {true, run_dmarc},
 };
 
 /* OK: all that may be done now is. ERR_AGAIN: answers are missing. */
@@ -300,6 +331,7 @@ static void keep_peer(struct judging *g)
         return;
     g->iprev = v->iprev;
     g->helo_verdict = v->helo;
+    g->listed = g->m->result.listed;
     g->spf_helo = v->spf_helo;
     g->known = true;
 }
@@ -419,6 +451,7 @@ int judging_begin(struct judging *g, const struct judging_mail *mail)
     if (is_known(g, mail)) {
         m->result.verdict.iprev = g->iprev;
         m->result.verdict.helo = g->helo_verdict;
+        m->result.listed = g->listed;
         if (*m->sender)
             m->result.verdict.spf_helo = g->spf_helo;
         m->done = OF_PEER;

@@ -127,6 +127,8 @@ static const struct transaction_refusal auth_refusals[] = {
      EVENT_REASON_NO_AUTHOR},
     {EVENT_REASON_SPF, 550, "5.7.23", "The sender's domain does not let you send for it (SPF)", COUNT_AUTH_REFUSED,
      EVENT_REASON_SPF}, /* RFC 7372 section 3.2 */
+    {EVENT_REASON_LISTED, 550, "5.7.1", "Your server's address is on a block list", COUNT_AUTH_REFUSED,
+     EVENT_REASON_LISTED},
     {EVENT_REASON_HELO, 550, "5.7.1", "Your server calls itself by no name of its own", COUNT_AUTH_REFUSED,
      EVENT_REASON_HELO},
     {OK, 451, "4.7.1", "It cannot be told now whether the domain of its From sent it; try again later",

@@ -29,23 +29,22 @@ static const uint8_t *octets_of(const struct sockaddr_storage *peer, bool *ret_s
 
 static void read_author(struct slice top, struct sender *s)
 {
-    const size_t octets = HEADER_FIELDS_MAX * sizeof(struct header_field);
-    struct header_field *fields = secmem_map(octets);
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
     struct header_view v;
 
     if (fields && header_parse(top.data, top.len, fields, HEADER_FIELDS_MAX, &v) == OK)
         author_address(&v, s->author);
-    secmem_unmap(fields, octets);
+    free(fields);
 }
 
 /* Our own people's words are nobody's lesson. */
-static void read_links(const struct transaction *t, struct slice top, struct links *ret)
+static void read_links(const struct transaction *t, uint8_t *top, size_t len, struct links *ret)
 {
-    if (t->submitter || links_read(top, ret) != OK)
+    if (t->submitter || links_read(top, len, ret) != OK)
         *ret = (struct links){0};
 }
 
-static void look(struct transaction *t, struct slice top, struct sender *s)
+static void look(struct transaction *t, uint8_t *top, size_t len, struct sender *s)
 {
     struct links links;
     struct features_question q = {.author = s->author,
@@ -58,8 +57,8 @@ static void look(struct transaction *t, struct slice top, struct sender *s)
         q.organization = t->verdict->dmarc.organization;
         q.result = auth_result_name(t->verdict->dmarc.result);
     }
-    read_author(top, s);
-    read_links(t, top, &links);
+    read_author(slice_of(top, len), s);
+    read_links(t, top, len, &links);
     s->proven =
         t->submitter != 0 /* whose addresses were looked at */ || (t->verdict && t->verdict->dmarc.result == AUTH_PASS);
     if (!t->submitter)
@@ -77,7 +76,7 @@ void transaction_look_at_sender(struct transaction *t)
     if (top)
         t->sender = calloc(1, sizeof(*t->sender));
     if (t->sender)
-        look(t, slice_of(top, transaction_mail_top(&t->mail, top, cap)), t->sender);
+        look(t, top, transaction_mail_top(&t->mail, top, cap), t->sender);
     secmem_unmap(top, cap);
     secmem_wipe_stack();
 }

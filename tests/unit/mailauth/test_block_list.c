@@ -10,6 +10,7 @@
 
 #include "server/core/error.h"
 #include "server/mailauth/block_list.h"
+#include "tests/support/records_zone.h"
 
 #define N(v) (sizeof(v) / sizeof((v)[0]))
 
@@ -90,12 +91,46 @@ static void test_what_it_says(void **state)
     assert_true(said[BLOCK_LIST_NO] == 1 && said[BLOCK_LIST_YES] == 1);
 }
 
+static enum block_list_says ask(const struct zone_row *v, size_t n, const uint8_t *octets, int *ret_err)
+{
+    struct zone z = {.v = v, .n = n};
+    struct records *r = records_create();
+    enum block_list_says says = BLOCK_LIST_NO;
+
+    assert_int_equal(block_list_check(octets, false, "bl.test", r, &says), ERR_AGAIN);
+    assert_int_equal(zone_answer(&z, r), 3); /* at once */
+    *ret_err = block_list_check(octets, false, "bl.test", r, &says);
+    assert_int_not_equal(*ret_err, ERR_AGAIN);
+    records_destroy(r);
+    return says;
+}
+
+static void test_asked_and_answered(void **state)
+{
+    static const struct zone_row works = {"2.0.0.127.bl.test", RECORDS_A, "127.0.0.2"},
+                                 listed = {"99.2.0.192.bl.test", RECORDS_A, "127.0.0.9"},
+                                 ended = {"1.0.0.127.bl.test", RECORDS_A, "127.0.0.2"},
+                                 silent = {"1.0.0.127.bl.test", RECORDS_A, NULL};
+    int err;
+
+    assert_int_equal(ask((struct zone_row[]){works, listed}, 2, four, &err), BLOCK_LIST_YES);
+    assert_int_equal(err, OK);
+    assert_int_equal(ask((struct zone_row[]){works}, 1, four, &err), BLOCK_LIST_NO);
+    assert_int_equal(err, OK);
+    assert_int_equal(ask((struct zone_row[]){listed}, 1, four, &err), BLOCK_LIST_NOTHING);
+    assert_int_equal(ask((struct zone_row[]){works, listed, ended}, 3, four, &err), BLOCK_LIST_NOTHING);
+    assert_int_equal(err, OK);
+    (void)ask((struct zone_row[]){works, listed, silent}, 3, four, &err);
+    assert_int_equal(err, ERR_UNKNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_what_it_says),
+        cmocka_unit_test(test_asked_and_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
