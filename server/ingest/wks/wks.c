@@ -98,31 +98,44 @@ static const struct transaction_refusal refusals[] = {
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 
-/* One that does not wait is what comes of it; nobody is told. */
-static void send_in(struct transaction *t, const struct coming *c, const char *address)
+/* ERR_FULL, ERR_MEMORY: not now, whoever has the address. */
+static int send_in(struct transaction *t, const struct coming *c, const char *address)
 {
     uint8_t *cert = malloc(PGP_PUBLISHED_MAX);
     size_t len;
+    int err = cert ? OK : ERR_MEMORY;
 
-    if (cert && keys_coming_for(c, address, cert, &len) == OK)
-        (void)verify_mailed(t->in, address, slice_of(cert, len));
+    if (err == OK && keys_coming_for(c, address, cert, &len) == OK)
+        err = verify_mailed(t->in, address, slice_of(cert, len));
     free(cert);
+    return err;
 }
 
-/* Of those of its addresses that are of domains here; whose domain it is, is no secret. */
+/* For those of its addresses that are of domains here; whose domain it is, is no secret. */
+static int send_in_all(struct transaction *t, const struct coming *c)
+{
+    int err = OK;
+
+    for (size_t i = 0, n = 0; err == OK && !c->revoked && i < c->n && n < UPLOAD_VERIFY_MAX; i++)
+        if (view_run(t->in->view, is_hosted, (void *)(uintptr_t)(strrchr(c->address[i], '@') + 1)) == OK) {
+            err = send_in(t, c, c->address[i]);
+            n++;
+        }
+    return err;
+}
+
 static int take_certificate(struct transaction *t, struct slice armoured)
 {
     struct coming *c = calloc(1, sizeof(*c));
     const char *why;
     int err = c ? keys_coming_read(c, armoured, &why) : ERR_MEMORY;
 
-    for (size_t i = 0, n = 0; err == OK && !c->revoked && i < c->n && n < UPLOAD_VERIFY_MAX; i++)
-        if (view_run(t->in->view, is_hosted, strrchr(c->address[i], '@') + 1) == OK) {
-            send_in(t, c, c->address[i]);
-            n++;
-        }
+    if (err != OK && err != ERR_MEMORY)
+        err = ERR_FORMAT;
+    if (err == OK)
+        err = send_in_all(t, c);
     free(c);
-    return err == OK || err == ERR_MEMORY ? err : ERR_FORMAT;
+    return err;
 }
 
 static void confirmed(void *arg, int status, struct unpack *body)
