@@ -178,11 +178,9 @@ const struct config_item config_items[] = {
     TEXT(arc_trusted, LIVE, "", valid_domains, "names with commas between them, or nothing",
          "Domains of lists and forwarders that are believed: mail that fails DMARC is accepted if all who sealed it "
          "(ARC, RFC 8617) are here and the seals hold."),
-    TEXT(dnsbl, LIVE, "", valid_weighed_domains,
-         "at most eight zones (ZONE, ZONE=WEIGHT) with commas between them, or nothing",
-         "Block lists (RFC 5782) that are asked for the address of who brings mail from the world. Of a weight of 10, "
-         "which is that of a list without one, mail is refused (550); less is said to the reader. A list that does not "
-         "answer refuses nothing. Each list has terms of its own."),
+    TEXT(dnsbl, LIVE, "", valid_weighed_domains, "zones (ZONE, ZONE=WEIGHT) with commas between, or nothing",
+         "Block lists (RFC 5782) asked for who brings mail, at most eight. Weights go from 1 to 10: of 10 in all, "
+         "which one list has unless it is said, mail is refused (550); of less its reader is told."),
     BOOL(forward_plaintext, LIVE, 0,
          "Let an account's mail be forwarded in the clear to an address of which no key is known (letterlock account "
          "set --forward). With no, such mail is kept and not forwarded."),
