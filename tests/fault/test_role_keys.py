@@ -104,7 +104,7 @@ def test_ingest_opens_no_header_and_no_mailbox_s_name(i):
     records, _ = read_as(i, "ingest")
     assert {kind for kind, (_, opened) in records.items() if opened} == {
         ("C", "instance"), ("a", "instance"), ("d", "instance"), ("N", "instance"), ("Q", "queue"), ("T", "queue"),
-        ("l", "keyserver"), ("h", "keyserver"), *((x, "account") for x in "AqKGP" if (x, "account") in records)}
+        ("l", "keyserver"), ("h", "keyserver"), *((x, "account") for x in "AqKGPfriU" if (x, "account") in records)}
 
 
 @pytest.mark.parametrize("role", ["gpg-judge", "gpg-seal", "resolver", "fetcher"])
