@@ -494,7 +494,7 @@ static void test_verdict(void **state)
 
         assert_int_equal(sealer_start(sealer, &q, on_done, &o, &op), OK);
         assert_int_equal(o.status, OK);
-        assert_int_equal(o.r.kind, i == 0 ?: MESSAGE_FOREIGN);
+        assert_int_equal(o.r.kind, i == 0 ? MESSAGE_SERVER_SEALED : MESSAGE_FOREIGN);
         assert_int_equal(parcel_open(o.r.parcel_fd, 1 << 20, &parcel), OK);
         assert_int_equal(test_open(&keys[0], parcel.capsule.data, parcel.capsule.len, plain, &n, &ses), 0);
         for (size_t k = 0; k < sizeof(kept) / sizeof(*kept); k++)
