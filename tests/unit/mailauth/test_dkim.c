@@ -206,6 +206,38 @@ static void what_is_named(void **state)
     dkim_key_free(k);
 }
 
+static struct text fed(enum canon form, const char *body, size_t len, size_t step)
+{
+    struct canon_body b = {.form = form};
+    struct text t = {.len = 0};
+
+    for (size_t i = 0; i < len; i += step)
+        canon_body_feed(&b, (const uint8_t *)body + i, len - i < step ? len - i : step, into_text, &t);
+    canon_body_end(&b, into_text, &t);
+    t.s[t.len] = '\0';
+    return t;
+}
+
+/* Many octets are looked at in one step; one by one they come to the same, whatever stands among them, and where. */
+static void runs_of_text(void **state)
+{
+    static const char *const among[] = {" ",     "  ",   "\t", " \t", "\t ", " \r\n",
+                                        "\r\n ", "\r\n", "\r", " \r", "\n",  "\r\r\n"};
+    enum { AROUND = 40 };
+
+    for (size_t i = 0; i < sizeof(among) / sizeof(among[0]); i++)
+        for (size_t at = 0; at <= AROUND; at++)
+            for (int form = CANON_SIMPLE; form <= CANON_RELAXED; form++) {
+                char body[2 * AROUND];
+                int len = sprintf(body, "%.*s%s%.*s", (int)at, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnop", among[i],
+                                  (int)(AROUND - at), "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOP");
+                struct text one = fed(form, body, (size_t)len, 1);
+
+                for (size_t step = 15; step <= (size_t)len; step++)
+                    assert_string_equal(fed(form, body, (size_t)len, step).s, one.s);
+            }
+}
+
 /* Ed25519 signs alike each time: what changes no canonical octet changes no signature, and what does, does. */
 static void same(struct dkim_key *k, const char *text, bool as_before)
 {
@@ -292,6 +324,7 @@ int main(void)
         cmocka_unit_test(fields),
         cmocka_unit_test(bodies),
         cmocka_unit_test(simple_bodies),
+        cmocka_unit_test(runs_of_text),
         cmocka_unit_test(ed25519_as_published),
         cmocka_unit_test(keys_that_are_none),
         cmocka_unit_test(what_is_named),
