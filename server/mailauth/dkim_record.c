@@ -12,6 +12,7 @@
 #include "server/mailauth/tags.h"
 
 enum { BITS_MIN = 1024, BITS_MAX = 4096, /* RFC 8301 section 3.2 */ EXPONENT_MAX = 8 /* octets: what it costs us */ };
+enum { KEYS_KEPT = 64 };
 
 /* ---- an RSA key in DER ---- */
 
@@ -97,7 +98,7 @@ static OSSL_PARAM number_param(const char *name, struct slice n, uint8_t *room)
 }
 
 /* OpenSSL's own reader of such keys takes four times as long as verifying with them. */
-static EVP_PKEY *rsa_key(struct slice n, struct slice e)
+static EVP_PKEY *rsa_make(struct slice n, struct slice e)
 {
     uint8_t rooms[2][BITS_MAX / 8];
     OSSL_PARAM params[] = {number_param(OSSL_PKEY_PARAM_RSA_N, n, rooms[0]),
@@ -109,6 +110,39 @@ static EVP_PKEY *rsa_key(struct slice n, struct slice e)
         (void)EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params);
     EVP_PKEY_CTX_free(ctx);
     return pkey;
+}
+
+/* ---- RSA keys that were used last ---- */
+
+/* Making one takes as long as verifying with it. They are public; a place is found by octets that strangers choose, who
+ * can push others out and no more. */
+static struct made {
+    EVP_PKEY *key;
+    size_t n_len, e_len;
+    uint8_t n[BITS_MAX / 8], e[EXPONENT_MAX];
+} made[KEYS_KEPT];
+
+static bool holds(const uint8_t *octets, size_t len, struct slice s)
+{
+    return len == s.len && memcmp(octets, s.data, len) == 0;
+}
+
+/* A reference of its own; NULL: it is none, or no memory. */
+static EVP_PKEY *rsa_key(struct slice n, struct slice e)
+{
+    struct made *m = &made[(n.data[n.len / 2] ^ n.data[n.len / 3]) % KEYS_KEPT];
+
+    if (!m->key || !holds(m->n, m->n_len, n) || !holds(m->e, m->e_len, e)) {
+        EVP_PKEY *key = rsa_make(n, e);
+
+        if (!key)
+            return NULL;
+        EVP_PKEY_free(m->key);
+        *m = (struct made){.key = key, .n_len = n.len, .e_len = e.len};
+        memcpy(m->n, n.data, n.len);
+        memcpy(m->e, e.data, e.len);
+    }
+    return EVP_PKEY_up_ref(m->key) == 1 ? m->key : NULL;
 }
 
 /* An even modulus or exponent is no key; under exponent 1 everybody can sign. */

@@ -399,12 +399,41 @@ static void no_questions(void **state)
     records_destroy(r);
 }
 
+static char other_record[sizeof(rsa_record)];
+
+static int by_other_record(const char *name, const struct slice **ret)
+{
+    static struct slice record;
+
+    record = slice_str(strcmp(name, FORGE_NAME) == 0 ? FORGE_RECORD : other_record);
+    *ret = &record;
+    return 1;
+}
+
+/* A key is kept for the next signature of its own alone: whichever digit of it another one has otherwise, that one is
+ * another key. */
+static void a_key_is_no_other(void **state)
+{
+    const size_t begin = (size_t)(strstr(rsa_record, "p=") - rsa_record) + 2;
+    struct dkim_verdicts v;
+
+    for (size_t i = begin; i < sizeof(rsa_record) - 1; i++) {
+        judge_example(example, sizeof(example) - 1, 0, &v);
+        assert_int_equal(v.v[1].result, AUTH_PASS);
+        strcpy(other_record, rsa_record);
+        other_record[i] = other_record[i] == 'A' ? 'B' : 'A';
+        judge_with(example, sizeof(example) - 1, 0, by_other_record, &v);
+        assert_int_equal(v.v[0].result, AUTH_PASS);
+        assert_int_not_equal(v.v[1].result, AUTH_PASS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests_of[] = {
         cmocka_unit_test(as_published),     cmocka_unit_test(each_octet_counts), cmocka_unit_test(each_tag),
         cmocka_unit_test(reasons_are_told), cmocka_unit_test(each_record),       cmocka_unit_test(strict_identity),
-        cmocka_unit_test(questions),        cmocka_unit_test(no_questions),
+        cmocka_unit_test(questions),        cmocka_unit_test(no_questions),      cmocka_unit_test(a_key_is_no_other),
     };
 
     return cmocka_run_group_tests(tests_of, NULL, NULL);
