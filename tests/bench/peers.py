@@ -187,6 +187,10 @@ smtpd_banner = bench
     def running(self):
         return not subprocess.run(["postfix", "-c", str(self.etc), "status"], capture_output=True).returncode
 
+    def queued(self):
+        return sum(len(names) for queue in ("incoming", "active", "deferred")
+                   for _, _, names in os.walk(self.spool / queue))
+
     def stop(self):
         subprocess.run(
             ["postfix", "-c", str(self.etc), "stop"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -236,10 +240,6 @@ class PostfixSender(PostfixBase):
             os.chown(file, owner.st_uid, owner.st_gid)
             file.chmod(0o700)
             file.rename(file.with_name(f"{n & 0xfffff:05X}{file.stat().st_ino:X}"))  # what postsuper wants at the start
-
-    def queued(self):
-        return sum(len(names) for queue in ("incoming", "active", "deferred")
-                   for _, _, names in os.walk(self.spool / queue))
 
 
 class SmtpSink:

@@ -1,7 +1,7 @@
-/* Signs mails for tests that verify them with others' programs: with a fresh pair of keys of either kind, for the
- * domain and selectors sender.test, rsa and ed. Standard input: a path a line, of mails with CRLF. DIR gets rsa.txt and
- * ed.txt, the records of the keys, and for each line N its mail with signatures as N.eml. A line printed for each:
- * "N ok", or "N ERROR". */
+/* DIR [DOMAIN]: signs mails for tests that verify them with others' programs: with a fresh pair of keys of either kind,
+ * for the domain (sender.test unless named) and selectors rsa and ed. Standard input: paths of mails with CRLF.
+ * DIR gets rsa.txt and ed.txt, the records of the keys, and for each line N its mail with signatures as N.eml. A line
+ * printed for each: "N ok", or "N ERROR". */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,11 +93,11 @@ int main(int argc, char **argv)
     struct dkim_key *keys[KINDS];
     struct dkim_signer signers[KINDS];
 
-    if (argc != 2 || !mail)
+    if ((argc != 2 && argc != 3) || !mail)
         return 2;
     for (size_t i = 0; i < KINDS; i++) {
         keys[i] = make_key(i, argv[1]);
-        signers[i] = (struct dkim_signer){keys[i], "sender.test", kinds[i].selector};
+        signers[i] = (struct dkim_signer){keys[i], argc > 2 ? argv[2] : "sender.test", kinds[i].selector};
     }
     for (unsigned n = 0; fgets(line, sizeof(line), stdin); n++) {
         line[strcspn(line, "\n")] = '\0';
