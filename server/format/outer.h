@@ -16,7 +16,10 @@ enum message_kind {
     MESSAGE_QUEUED = 4   /* on its way out: no account's */
 };
 
-enum { OUTER_MAX = 16 * 1024 /* the outer header block */ };
+enum {
+    OUTER_MAX = 16 * 1024,          /* the outer header block */
+    OUTER_AUTOCRYPT_MAX = 11 * 1024 /* what an Autocrypt field adds to that of a message that goes out */
+};
 enum header_policy { POLICY_SHY, POLICY_BASELINE, POLICY_HIDDEN };
 /* An account's policy octet: header_policy, and whether what it hides is displayed inside (protect_params.display). */
 enum { POLICY_DISPLAY = 0x40 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/mail/address.h"
+#include "server/mail/autocrypt.h"
 #include "server/mail/date.h"
 #include "server/mail/message_id.h"
 #include "server/mail/token.h"
@@ -206,6 +207,18 @@ static int put_field(const struct protect_params *p, const struct outer_field *f
     return f->kind == ID || f->kind == IDS ? put_ids(p, f, v, out) : put_addresses(p, f, v, out);
 }
 
+/* The author's key (Autocrypt level 1, "Header injection"): servers and clients look for it outside. */
+static int put_autocrypt(const struct protect_params *p, const struct header_view *v, struct buf *out)
+{
+    static const struct outer_field field = {.name = "Autocrypt", .cap = OUTER_AUTOCRYPT_MAX};
+    struct autocrypt a;
+    int err = autocrypt_find(v, p->date, &a);
+    if (err)
+        return err == ERR_MEMORY ? err : OK;
+    struct slice value = token_trim(a.value);
+    return fits(&field, value) ? put_as_it_is(out, &field, value) : OK;
+}
+
 int header_outer(const struct protect_params *p, const struct header_view *v, bool foreign, struct buf *out)
 {
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -215,7 +228,9 @@ int header_outer(const struct protect_params *p, const struct header_view *v, bo
         if (err != OK)
             return err;
     }
-    return foreign || p->outgoing ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
+    if (p->outgoing)
+        return put_autocrypt(p, v, out);
+    return foreign ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
 }
 
 int header_outer_foreign(const struct protect_params *p, const struct header_view *v, struct buf *ret_outer)

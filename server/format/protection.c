@@ -317,7 +317,7 @@ int header_protect(const struct protect_params *p, const struct header_view *v, 
         buf_init(&plan->top, INSERTED_MAX, true);
         buf_init(&plan->preamble, PREAMBLE_MAX, true);
         buf_init(&m->inserted, INSERTED_MAX, true);
-        buf_init(&m->outer, OUTER_MAX, true);
+        buf_init(&m->outer, OUTER_MAX + (p->outgoing ? OUTER_AUTOCRYPT_MAX : 0), true);
         err = header_outer(p, v, false, &m->outer);
         if (err == OK)
             err = make_plan(plan, p, v, total, body_is_8bit, &m->outer);

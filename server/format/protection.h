@@ -26,7 +26,7 @@ struct protect_params {
     const char *auth_results;     /* complete field with CRLF or "" */
     const uint8_t *pseudonym_key; /* 32 bytes, per account: reversible pseudonyms of hidden (XChaCha20-Poly1305-like,
                                      deterministic) */
-    bool outgoing;                /* for others than our own readers: without Sealed-By */
+    bool outgoing;                /* for others than our own readers: without Sealed-By, with the author's Autocrypt */
     bool display;                 /* what is hidden outside stands as text inside: for clients that show no
                                          protected fields */
     int64_t date;                 /* seconds since 1970: of a mail whose Date is missing or unreadable */

@@ -7,7 +7,7 @@
 #include "server/format/protection.h"
 #include "server/mail/mime.h"
 
-/* Appends the outer header block by policy to out (a buf of OUTER_MAX). */
+/* Appends the outer header block by policy to out (a buf of OUTER_MAX, and OUTER_AUTOCRYPT_MAX if it is outgoing). */
 int header_outer(const struct protect_params *p, const struct header_view *v, bool foreign, struct buf *out);
 
 /* The mail as second part of a multipart/mixed, whose first says what the outer header hides. head ends in a NUL. */

@@ -130,6 +130,7 @@ int autocrypt_find(const struct header_view *v, int64_t now, struct autocrypt *r
             continue;
         if (n++)
             return ERR_NOT_FOUND;
+        one.value = header_field_value(v->s, &v->fields[i]);
         *ret = one;
     }
     if (!n)

@@ -15,6 +15,7 @@ struct autocrypt {
     bool mutual;               /* prefer-encrypt=mutual; any other word is as none ("Header format") */
     struct slice keydata;      /* in base64, with its folds: in the mail */
     int64_t date;              /* effective, of autocrypt_find: that of the mail, or now if it comes from the future */
+    struct slice value;        /* of autocrypt_find: the whole field's, in the mail */
 };
 
 /* A value. ERR_FORMAT; ERR_UNSUPPORTED: it has a critical attribute that is not known; ERR_LIMIT: too much keydata;

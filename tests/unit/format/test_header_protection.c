@@ -295,6 +295,45 @@ static void the_return_path_is_ours(void **state)
     }
 }
 
+/* Of what goes out (Autocrypt level 1): the author's one field, where it can be read. */
+static void autocrypt_stays_outside(void **state)
+{
+    static const char from[] =
+        "From: A <a@b.test>\r\nAutocrypt: addr=a@b.test; prefer-encrypt=mutual; keydata=\r\n AAAA";
+    const struct {
+        const char *more;
+        size_t pad; /* so many lines of key */
+        bool outgoing, there;
+    } cases[] = {
+        {"", 0, true, true},
+        {"", 100, true, true}, /* of the length that is written here, nearly 10 KB */
+        {"", 0, false, false},
+        {"", 150, true, false},
+        {"Autocrypt: addr=a@b.test; keydata=BBBB\r\n", 0, true, false},
+        {"Autocrypt: addr=else@b.test; keydata=BBBB\r\n", 0, true, true},
+        {"From: else@b.test\r\n", 0, true, false},
+        {"Content-Type: multipart/report; boundary=x\r\n", 0, true, false},
+    };
+    static char mail[64 * 1024];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct protect_params p = property_params(POLICY_BASELINE);
+        struct protected_mail m;
+        int n = snprintf(mail, sizeof(mail), "%s", from);
+        for (size_t k = 0; k < cases[i].pad; k++)
+            n += snprintf(mail + n, sizeof(mail) - (size_t)n, "\r\n %076d", 0);
+        n += snprintf(mail + n, sizeof(mail) - (size_t)n, "\r\n%s\r\nx", cases[i].more);
+        p.outgoing = cases[i].outgoing;
+        assert_int_equal(property_protect(&p, (const uint8_t *)mail, (size_t)n, (size_t)n, &m), OK);
+        const bool outside = memmem(m.outer.data, m.outer.len, "\r\nAutocrypt: addr=a@b.test; p", 29);
+        const bool told = memmem(m.inserted.data, m.inserted.len, "HP-Outer: Autocrypt: ", 21);
+        assert_int_equal(outside, cases[i].there);
+        assert_int_equal(told, cases[i].there);
+        assert_null(memmem(m.outer.data, m.outer.len, "BBBB", 4));
+        protected_mail_free(&m);
+    }
+}
+
 static void mail_without_a_subject_says_so(void **state)
 {
     protect("From: a@b\r\n\r\nSubject: body\r\n", POLICY_SHY);
@@ -532,6 +571,7 @@ int main(void)
         cmocka_unit_test(hidden_hides_correspondents),
         cmocka_unit_test(forged_fields_are_renamed),
         cmocka_unit_test(the_return_path_is_ours),
+        cmocka_unit_test(autocrypt_stays_outside),
         cmocka_unit_test(mail_without_a_subject_says_so),
         cmocka_unit_test(content_types),
         cmocka_unit_test(signed_mail_names_its_subject_in_the_preamble),
