@@ -1,4 +1,5 @@
 """Autocrypt: what an account sends brings its certificate along, as GMime reads it and GnuPG takes it in."""
+import base64
 import email
 import subprocess
 import tempfile
@@ -72,6 +73,7 @@ def test_who_seals_says_so(i, word):
     rendered, inside = sent(i)
     assert email.message_from_bytes(rendered)["Sealed-By"] is None
     assert autocrypt(inside).get_prefer_encrypt() == GMime.AutocryptPreferEncrypt.MUTUAL
+    assert b"HP-Outer: Autocrypt: addr=" in inside, "outside as well"
 
 
 def test_none_where_none_is_wanted(i):
@@ -85,6 +87,22 @@ def test_a_clients_own_stays_alone(i):
     own = f"Autocrypt: addr={ALICE}; prefer-encrypt=mutual; keydata=AAAA\n"
     message = email.message_from_bytes(sent(i, extra=own)[1])
     assert message.get_all("Autocrypt") == [own.split(": ", 1)[1].strip()]
+
+
+@pytest.mark.parametrize("word, of, wishes", [("opportunistic", ALICE, True), ("always", ALICE, True),
+                                              ("never", ALICE, False), ("opportunistic", BOB, False)])
+def test_a_clients_own_is_given_the_accounts_wish(i, word, of, wishes):
+    """Where its key is the account's: Thunderbird says nothing of encrypted answers, and its server seals."""
+    i.run("account", "set", ALICE, "--encrypt", word)
+    data = base64.b64encode(i.keyring.gpg("--export", of).stdout).decode()
+    lines = [data[k:k + 72] for k in range(0, len(data), 72)]
+    own = "\n ".join([f"Autocrypt: addr={ALICE}; keydata=", *lines]) + "\n"
+    _, inside = sent(i, extra=own)
+    assert inside.count(b"\nAutocrypt: ") == 1
+    header, wanted = autocrypt(inside), GMime.AutocryptPreferEncrypt
+    assert header.get_prefer_encrypt() == (wanted.MUTUAL if wishes else wanted.NONE)
+    assert header.get_keydata().get_data() == base64.b64decode(data)
+    assert (harness.crlf(own) in inside) != wishes
 
 
 @pytest.mark.parametrize("sender", [ALIAS, f"{ALICE}, {ALIAS}"])

@@ -19,6 +19,7 @@ enum action {
     DATED,      /* in UTC */
     IDENTIFIED, /* the message's own id */
     THREADED,   /* ids of other messages: pseudonyms are turned back */
+    REPLACED,   /* by clean_params.more */
 };
 
 /* A name that ends in "*" stands for all that begin so. */
@@ -33,6 +34,7 @@ static const struct rule {
     {"Message-ID", IDENTIFIED},
     {"In-Reply-To", THREADED},
     {"References", THREADED},
+    {"Autocrypt", REPLACED},
     /* Where a mail has been, and whose the client is. */
     {"Return-Path", REMOVED}, /* RFC 5321 section 4.4 */
     {"Received", REMOVED},
@@ -280,6 +282,10 @@ static void put_field(struct writing *w, const struct header_field *f)
         break;
     case IDENTIFIED: put_own_id(w, f); break;
     case THREADED: put_thread(w, f); break;
+    case REPLACED:
+        if (w->p->more.len == 0)
+            pack_raw(&w->out, w->h->s + f->offset, f->len);
+        break;
     }
 }
 

@@ -30,7 +30,7 @@ struct clean_params {
     const char *id;         /* the message's id, with "<>", if the client's cannot stay; NULL: it stays */
     const uint8_t *key;     /* by which pseudonyms are turned back (server/format/protection.h), 32 octets */
     const char *own_domain; /* of pseudonyms */
-    struct slice more;      /* further fields of ours, with CRLF */
+    struct slice more;      /* an Autocrypt field of ours, with CRLF; none: the client's stays */
 };
 /* out: submission_clean_max octets. Returns how many are written. */
 size_t submission_clean_max(const struct clean_header *h, const struct clean_params *p);
