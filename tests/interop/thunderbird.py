@@ -288,8 +288,9 @@ class Thunderbird:
         """Writes a mail and sends it, end-to-end encrypted (and signed) or not."""
         self.run(WRITE, {"user": user, "to": to, "subject": subject, "text": text, "encrypts": encrypts})
 
-    def reply(self, user, key, text=""):
-        return self.run(REPLY, {"user": user, "key": key, "text": text})
+    def reply(self, user, key, text="", encrypts=None):
+        """encrypts: whatever Thunderbird would do by itself. What it showed before."""
+        return self.run(REPLY, {"user": user, "key": key, "text": text, "encrypts": encrypts})
 
     def draft(self, user, to, subject, text, encrypts):
         """Of a draft that Thunderbird saves, encrypted by itself or not: what it goes on editing after it has shown
@@ -494,6 +495,9 @@ await sleep(500);
 const shown = { subject: w.document.getElementById("msgSubject").value, to: w.gMsgCompose.compFields.to, body: text(),
                 references: w.gMsgCompose.compFields.references, encrypts: w.gSendEncrypted };
 if (A.text) {
+    if (w.gSendEncrypted != (A.encrypts ?? w.gSendEncrypted)) w.toggleEncryptMessage();
+    if (w.gSendSigned != (A.encrypts ?? w.gSendSigned)) w.toggleGlobalSignMessage();
+    await sleep(500);
     w.GetCurrentEditor().beginningOfDocument();
     w.GetCurrentEditor().insertText(A.text);
     await sendNow(w);
