@@ -16,8 +16,8 @@ EVERY = 1 if os.environ.get("LETTERLOCK_FULL") else 60
 # Mail whose From has no address is no mail to OpenDKIM, signed or not.
 NO_AUTHOR = re.compile(rb"^From:[^\n@]*\r\n(?![ \t])", re.M | re.I)
 
-OURS = """(map { $_->result_detail } grep { $_->domain eq "sender.test" && $_->algorithm eq "rsa-sha256" } @s)[0]
-    // "none""""
+OURS = '''(map { $_->result_detail } grep { $_->domain eq "sender.test" && $_->algorithm eq "rsa-sha256" } @s)[0]
+    // "none"'''
 
 
 @pytest.fixture(scope="module")
