@@ -32,15 +32,16 @@ class Pair:
         self.servers = {d: stack.enter_context(harness.Instance(domain=d, **how)) for d in (ONE, TWO)}
         self.seen = {}
         for i, other in zip(self.servers.values(), reversed(self.servers.values())):
-            i.init(**n.settings(), **self.settings(i, other), relay_port=other.port("smtp"), queue_retry=1,
+            i.init(**n.settings(), relay_port=other.port("smtp"), queue_retry=1,
                    queue_retry_max=2, auth_exempt="192.0.2.1")
+            self.prepare(i, other)
             for name in ("alice", "ann", "amy", "tom") if i.domain == ONE else ("bob", "ben", "bill", "tess"):
                 i.run("account", "set", i.add_account(name), "--encrypt", "opportunistic")
         for i in self.servers.values():
             i.serve()
 
-    def settings(self, i, other):
-        return {}
+    def prepare(self, i, other):
+        pass
 
     def of(self, address):
         return self.servers[address.partition("@")[2]]
@@ -208,3 +209,43 @@ def test_a_thunderbird(pair):
         assert sealed and outer["Subject"] == "..." and inside["Subject"] == "Re: About spoonbills"
         assert "Of egrets." in str(inside)
     assert pair.goes(tom, tess, "ibises")
+
+
+# ---- with directories ----
+
+
+class PairWithWkd(Pair):
+    """Each has its people's certificates fetched from the other by WKD, under a certificate that it trusts."""
+
+    certificates = None
+
+    def prepare(self, i, other):
+        c = self.certificates = self.certificates or web.Certificates(i.place, [f"openpgpkey.{d}" for d in (ONE, TWO)])
+        (i.dir / "tls/chain.pem").write_bytes(c.file("good", "pem").read_bytes() + c.ca.read_bytes())
+        (i.dir / "tls/key.pem").write_bytes(c.file("good", "key").read_bytes())
+        i.configure(https="yes", fetch_allow=f"127.0.0.1@{other.port('https')}", fetch_ca_file=c.ca)
+
+
+@pytest.fixture(scope="module")
+def with_wkd():
+    with contextlib.ExitStack() as stack:
+        yield PairWithWkd(stack, WITH_WKD, web=True)
+
+
+def test_found_by_wkd_always_goes_on_and_never_back(with_wkd):
+    """The first mail is sealed; what was seen stays when the domain has it no more; and without it mail is refused."""
+    pair, alice, bob = with_wkd, f"alice@{ONE}", f"bob@{TWO}"
+    one, two = pair.of(alice), pair.of(bob)
+    assert pair.goes(alice, bob, "owls") and pair.goes(bob, alice, "owlets")
+    two.run("account", "set", bob, "--encrypt", "always")
+    assert pair.goes(bob, alice, "barn owls") and pair.goes(alice, bob, "eagle owls")
+    one.run("account", "set", alice, "--publish", "no")
+    two.stop()  # what was found `ingest` forgets so, not what was seen
+    two.serve()
+    assert pair.goes(bob, alice, "snowy owls")
+    two.run("correspondent", "forget", bob, alice)
+    two.stop()
+    two.serve()
+    refused(pair, bob, alice, "No key is known")
+    two.run("account", "set", bob, "--encrypt", "opportunistic")
+    assert not pair.goes(bob, alice, "tawny owls"), "nothing was seen that could hold it"
