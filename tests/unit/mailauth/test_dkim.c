@@ -229,8 +229,9 @@ static void runs_of_text(void **state)
         for (size_t at = 0; at <= AROUND; at++)
             for (int form = CANON_SIMPLE; form <= CANON_RELAXED; form++) {
                 char body[2 * AROUND];
-                int len = sprintf(body, "%.*s%s%.*s", (int)at, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnop", among[i],
-                                  (int)(AROUND - at), "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOP");
+                int len =
+                    snprintf(body, sizeof(body), "%.*s%s%.*s", (int)at, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnop",
+                             among[i], (int)(AROUND - at), "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOP");
                 struct text one = fed(form, body, (size_t)len, 1);
 
                 for (size_t step = 15; step <= (size_t)len; step++)
