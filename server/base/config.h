@@ -75,6 +75,7 @@ struct config {
 
     uint32_t discover_wait;        /* seconds; 0: nobody is asked for keys */
     char discover_key_server[256]; /* "vks:HOST", "hkp:HOST", or "" */
+    char discover_unanswered[8];   /* clear, defer */
 
     char doctor_peer[300];        /* whose port 25 letterlock doctor tries, or "" */
     char blocklists[512];         /* their names, with commas between them */

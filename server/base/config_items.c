@@ -31,6 +31,7 @@ static bool valid_unavailable(const char *s);
 static bool valid_sts_mode(const char *s);
 static bool valid_sts_names(const char *s);
 static bool valid_key_server(const char *s);
+static bool valid_unanswered(const char *s);
 
 #define WHERE(field) \
     .name = #field, .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
@@ -254,6 +255,9 @@ const struct config_item config_items[] = {
     TEXT(discover_key_server, LIVE, "", valid_key_server, "vks:HOST, hkp:HOST, or nothing",
          "A key server that is asked where the domain itself has no key: it hears who is written to. HOST serves HTTPS "
          "on port 443, as vks:keys.openpgp.org."),
+    TEXT(discover_unanswered, LIVE, "clear", valid_unanswered, "clear or defer",
+         "While nobody answers for a key that was never seen, mail of accounts that seal where they can goes in the "
+         "clear, or is answered with 451 (defer)."),
 
     TEXT(doctor_peer, LIVE, "gmail-smtp-in.l.google.com", valid_smarthost, "HOST, HOST:PORT, or nothing",
          "Another mail server, whose port 25 letterlock doctor tries to reach, and says nothing to."),
@@ -567,6 +571,13 @@ static bool valid_level(const char *s)
     enum log_level level;
 
     return log_level_parse(s, &level) == OK;
+}
+
+static bool valid_unanswered(const char *s)
+{
+    static const char *const words[] = {"clear", "defer", NULL};
+
+    return one_of(s, words);
 }
 
 static bool valid_policy(const char *s)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs(*names.NEEDS, "openssl", "gpg")
 ZONE = "open.test"
 ALICE = f"alice@{harness.DOMAIN}"
 PEOPLE = ("first", "changed", "followed", "removed", "revoked", "accepted", "forgotten", "killed",
-          "pinned", "restored", "early", "found")
+          "pinned", "restored", "early", "found", "silent")
 WAIT = 5
 
 
@@ -279,6 +279,26 @@ def test_who_dies_forgets_nothing(i, role):
         dies(i, role)
         assert [rcpt(i, "killed")[0] for _ in range(4)] == [550] * 4  # two processes
     assert record(i, "killed")[0] == "a"
+
+
+def unanswered(i, word):
+    i.configure(discover_unanswered=word)
+    restart(i)
+
+
+def test_what_is_not_answered_may_wait(i):
+    account(i, "opportunistic")
+    unanswered(i, "defer")
+    i.pages.has["silent"] = "?"
+    s = i.submission(ALICE)
+    with pytest.raises(smtplib.SMTPDataError, match="cannot be found out now") as e:
+        s.sendmail(ALICE, [of("silent")], letter(of("silent")))
+    assert e.value.smtp_code == 451
+    has(i, "silent", "")
+    assert sent(i, "silent") == "clear", "it was answered: there is none"
+    unanswered(i, "clear")
+    has(i, "silent", "?")
+    assert sent(i, "silent") == "clear"
 
 
 # ---- keys that come with mail ----

@@ -341,12 +341,22 @@ static int collect(struct encrypting *e)
     return OK;
 }
 
+/* An account that seals where it can sends in the clear where it cannot. */
+static bool goes_clear(const struct encrypting *e, int err)
+{
+    if (e->s->encrypt == ENCRYPT_ALWAYS)
+        return false;
+    if (err == ERR_UNKNOWN)
+        return strcmp(e->s->t.in->config.discover_unanswered, "defer") != 0;
+    return err == ERR_NO_KEY;
+}
+
 static int go_on(struct encrypting *e)
 {
     bool goes_as_it_is = false;
     int err = collect(e);
 
-    if ((err == ERR_NO_KEY || err == ERR_UNKNOWN) && e->s->encrypt != ENCRYPT_ALWAYS)
+    if (goes_clear(e, err))
         return OK;
     if (err == OK && !e->wrap)
         err = prepare(e, &goes_as_it_is);
