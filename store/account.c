@@ -375,6 +375,8 @@ int account_set(struct store_write *w, const struct vault_account *new, const st
         account.unpublished = !new->publish;
     if (new->autocrypt != VAULT_AUTOCRYPT_KEEP)
         account.no_autocrypt = !new->autocrypt;
+    if (new->key_changes != VAULT_KEY_CHANGES_KEEP)
+        account.key_changes = new->key_changes;
     if (new->seal_v2 != VAULT_SEAL_V2_KEEP)
         account.seal_v2 = new->seal_v2;
     if (new->encrypt != VAULT_ENCRYPT_KEEP)

@@ -10,10 +10,11 @@
 enum {
     VERSION = 1,
     KEY_SIZE = 1 + 1 + PGP_FPR_MAX + 8,
-    PACKED = 1 + 4 + ADDRESS_MAX + KEY_SIZE + 8 + 1 + 1 + KEY_SIZE + 4 + CORRESPONDENT_PAST * (KEY_SIZE + 8 + 1) +
+    PACKED = 1 + 4 + ADDRESS_MAX + KEY_SIZE + 8 + 8 + 1 + 1 + KEY_SIZE + 4 + CORRESPONDENT_PAST * (KEY_SIZE + 8 + 1) +
              PGP_VERDICT_SIZE + 4 + CORRESPONDENT_CERT_MAX,
     COUNT_VERSION = 1,
-    COUNT_PLAIN = 1 + 4 + 4 + 8,
+    COUNT_PLAIN = 1 + 4 + 4 + 8 + 4 + 4,
+    DAY = 86400,
     SAMPLE = 32, /* records among which one makes room */
 };
 _Static_assert(PACKED <= (int)CORRESPONDENT_PACKED_MAX, "a record fits");
@@ -83,6 +84,7 @@ int correspondent_pack(const struct correspondent *c, uint8_t out[CORRESPONDENT_
     pack_str(&p, c->address);
     pack_key(&p, &c->key);
     pack_u64(&p, c->seen);
+    pack_u64(&p, c->told);
     pack_u8(&p, c->revoked);
     pack_u8(&p, c->mutual);
     pack_key(&p, &c->other);
@@ -129,6 +131,7 @@ int correspondent_unpack(const uint8_t *in, size_t len, struct correspondent *re
     unpack_str(&u, ret->address, sizeof(ret->address));
     unpack_key(&u, false, &ret->key);
     ret->seen = unpack_u64(&u);
+    ret->told = unpack_u64(&u);
     ret->revoked = unpack_bool(&u);
     ret->mutual = unpack_bool(&u);
     unpack_key(&u, true, &ret->other);
@@ -220,6 +223,8 @@ int schema_get_correspondents(struct engine_txn *t, const struct record_keys *k,
     n.kept = unpack_u32(&u);
     n.incoming = unpack_u32(&u);
     n.octets = unpack_u64(&u);
+    n.day = unpack_u32(&u);
+    n.told = unpack_u32(&u);
     if (err == OK && !unpack_done(&u))
         err = ERR_FORMAT;
     if (err == OK)
@@ -238,6 +243,8 @@ int schema_put_correspondents(struct engine_txn *t, const struct record_keys *k,
     pack_u32(&p, v->kept);
     pack_u32(&p, v->incoming);
     pack_u64(&p, v->octets);
+    pack_u32(&p, v->day);
+    pack_u32(&p, v->told);
     return sealed_put(t, k, account, key_simple(&kb, 'U'), &p);
 }
 
@@ -301,6 +308,7 @@ static bool forgets(const struct correspondent *was, const struct correspondent 
         correspondent_turn(&e, &c->key, c->past[0].end, c->past[0].until);
     e.key = c->key;
     e.seen = c->seen;
+    e.told = c->told;
     e.revoked = c->revoked;
     e.mutual = c->mutual;
     e.other = c->other;
@@ -313,17 +321,35 @@ static bool forgets(const struct correspondent *was, const struct correspondent 
 static bool may(uint8_t kind, bool by_hand, const struct correspondent *was, const struct correspondent *c)
 {
     if (kind == CORRESPONDENT_INCOMING)
-        return !by_hand && c->key.from == KNOWN_AUTOCRYPT && c->npast == 0;
+        return !by_hand && c->key.from == KNOWN_AUTOCRYPT && c->npast == 0 && c->told == 0;
     if (c->key.from == KNOWN_AUTOCRYPT)
         return false;
     return by_hand || (was ? !forgets(was, c) : c->key.from != KNOWN_BY_HAND && c->npast == 0);
 }
 
-/* len: of the certificates. */
-static int count_in(struct store_write *w, uint8_t kind, struct slice key, bool there, uint32_t was, uint32_t now)
+/* A notice that is on its way: as many a day as there may be, and of one correspondent one. */
+static int count_told(const struct store_write *w, struct correspondents *n, uint64_t was, uint64_t now)
 {
+    const uint32_t day = (uint32_t)(w->now / DAY);
+    if (now == was)
+        return OK;
+    if (n->day != day)
+        n->told = 0;
+    n->day = day;
+    if (now < was + CORRESPONDENT_TOLD_EVERY || n->told >= CORRESPONDENTS_TOLD_DAY)
+        return ERR_LIMIT;
+    n->told++;
+    return OK;
+}
+
+static int count_in(struct store_write *w, uint8_t kind, struct slice key, bool there, const struct correspondent *from,
+                    const struct correspondent *to)
+{
+    const uint32_t was = from ? from->len : 0, now = to->len; /* of the certificates */
     struct correspondents n;
     int err = schema_get_correspondents(w->t, w->keys, w->account, &n);
+    if (err == OK)
+        err = count_told(w, &n, from ? from->told : 0, to->told);
     if (err != OK)
         return err;
     if (kind == CORRESPONDENT_INCOMING) {
@@ -373,7 +399,7 @@ int correspondent_put(struct store_write *w, uint8_t kind, bool by_hand, const s
     if ((damaged && kind == CORRESPONDENT_KEPT && !by_hand) || !may(kind, by_hand, err == OK ? &was : NULL, c))
         return ERR_DENIED;
     err = count_in(w, kind, key_correspondent(&kb, w->keys, w->account, kind, c->address), !none,
-                   err == OK ? was.len : 0, c->len);
+                   err == OK ? &was : NULL, c);
     if (err != OK)
         return err;
     w->wrote = true;

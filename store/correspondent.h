@@ -28,6 +28,8 @@ enum {
     CORRESPONDENT_CERT_MAX = 10 * 1024, /* of a longer one, and past these octets, the fingerprint alone is kept */
     INCOMING_MAX = 2000,                /* past them one makes room that was not heard of for long, of some */
     CORRESPONDENT_PAST = 8,             /* keys before, the oldest of which goes */
+    CORRESPONDENT_TOLD_EVERY = 86400,   /* seconds between two notices of one correspondent's keys */
+    CORRESPONDENTS_TOLD_DAY = 10,       /* notices to an account, a day of UTC */
     CORRESPONDENT_SEEN = 24,            /* octets by which a record is known to be the one that was read */
 };
 
@@ -41,6 +43,7 @@ struct correspondent {
     char address[ADDRESS_MAX]; /* in the one spelling of addresses here */
     struct correspondent_key key;
     uint64_t seen;                  /* last; to within a day. 'i': the date of the last mail from there */
+    uint64_t told;                  /* of a change: when the account last had a notice; 0: never */
     bool revoked;                   /* its owner says so; it is used no more */
     bool mutual;                    /* 'i': the last mail asks for encrypted answers */
     struct correspondent_key other; /* that was found and not followed; fpr_len 0: none */
@@ -60,6 +63,8 @@ enum { CORRESPONDENT_PACKED_MAX = 12 * 1024 - 1 };
 struct correspondents {
     uint32_t kept, incoming;
     uint64_t octets; /* of the certificates of those that are kept */
+    uint32_t day;    /* since 1970, of the last notice of a change */
+    uint32_t told;   /* notices on it */
 };
 
 bool correspondent_same_key(const struct correspondent_key *a, const struct correspondent_key *b);

@@ -21,8 +21,9 @@ int schema_put_correspondents(struct engine_txn *t, const struct record_keys *k,
                               const struct correspondents *v);
 
 /* Of w->account. by_hand: the administrator asks. One that is there so already is no error. ERR_NOT_FOUND: no such
- * account; ERR_CONFLICT: another record is there than was seen; ERR_DENIED: it would make the record forget a key, or
- * is not what may be asked of this kind; ERR_FULL: there are too many; ERR_QUOTA: its certificate is too much. */
+ * account; ERR_CONFLICT: another record is there than was seen; ERR_DENIED: it would make the record forget a key,
+ * or is not what may be asked of this kind; ERR_FULL: there are too many; ERR_QUOTA: its certificate is too much;
+ * ERR_LIMIT: a notice too many. */
 int correspondent_put(struct store_write *w, uint8_t kind, bool by_hand, const struct correspondent *c,
                       const uint8_t seen[CORRESPONDENT_SEEN]);
 /* One that is not there is no error. */

@@ -54,6 +54,7 @@ struct schema_account {
     uint8_t encrypt;           /* enum encrypt */
     bool unpublished;          /* it does not want to be found (store/published.h) */
     bool no_autocrypt;         /* what it sends does not bring its certificate along */
+    bool key_changes;          /* it is told by mail of another key of a correspondent */
     uint32_t keys_version;     /* grows whenever keys change: readers cache by it */
     uint32_t uidvalidity_last; /* only grows, across delete and re-create */
     uint32_t mailbox_next;

@@ -189,8 +189,9 @@ static void account_set(struct codec *c, struct vault_request *q)
     u64(c, &q->new.quota);
     u8(c, &q->new.seal_v2, 0, UINT8_MAX);
     u8(c, &q->new.encrypt, 0, UINT8_MAX);
-    u8(c, &q->new.publish, 0, UINT8_MAX);
-    u8(c, &q->new.autocrypt, 0, UINT8_MAX);
+    u8_wish(c, &q->new.publish);
+    u8_wish(c, &q->new.autocrypt);
+    u8_wish(c, &q->new.key_changes);
     u8_bool(c, &q->new.forwards);
     u8(c, &q->new.forward_how, 0, FORWARD_ONLY | FORWARD_OWN_KEYS);
     str(c, &q->new.forward, ADDRESS_MAX - 1);
@@ -198,8 +199,6 @@ static void account_set(struct codec *c, struct vault_request *q)
     must(c, outer_policy_valid(q->new.policy) || q->new.policy == VAULT_POLICY_KEEP);
     must(c, q->new.seal_v2 <= SEAL_V2_NEVER || q->new.seal_v2 == VAULT_SEAL_V2_KEEP);
     must(c, q->new.encrypt <= ENCRYPT_ALWAYS || q->new.encrypt == VAULT_ENCRYPT_KEEP);
-    must(c, q->new.publish <= 1 || q->new.publish == VAULT_PUBLISH_KEEP);
-    must(c, q->new.autocrypt <= 1 || q->new.autocrypt == VAULT_AUTOCRYPT_KEEP);
     must(c, q->new.forwards || q->new.forward.len == 0);
     must(c, q->new.forward.len > 0 || q->new.forward_how == 0);
 }

@@ -136,7 +136,8 @@ enum {
     VAULT_SEAL_V2_KEEP = 255,
     VAULT_ENCRYPT_KEEP = 255,
     VAULT_PUBLISH_KEEP = 255,
-    VAULT_AUTOCRYPT_KEEP = 255
+    VAULT_AUTOCRYPT_KEEP = 255,
+    VAULT_KEY_CHANGES_KEEP = 255
 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
 #define VAULT_RELEASED UINT64_MAX
@@ -271,6 +272,7 @@ struct vault_account {
     struct slice forward; /* empty: nowhere */
     uint8_t publish;      /* whether it wants to be found: 0, 1; SET: or VAULT_PUBLISH_KEEP */
     uint8_t autocrypt;    /* whether what it sends brings its certificate along: likewise */
+    uint8_t key_changes;  /* SET: whether it is told of correspondents' other keys: likewise */
     bool trial;
     struct pgp_verdict verdict;
     uint32_t cert_len;

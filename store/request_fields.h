@@ -50,6 +50,13 @@ static inline void u8_bool(struct codec *c, bool *v)
     *v = octet == 1;
 }
 
+/* 0, 1, or 255: it is kept. */
+static inline void u8_wish(struct codec *c, uint8_t *v)
+{
+    u8(c, v, 0, UINT8_MAX);
+    must(c, *v <= 1 || *v == VAULT_PUBLISH_KEEP);
+}
+
 static inline void u32(struct codec *c, uint32_t *v)
 {
     if (c->pack != NULL)

@@ -18,7 +18,8 @@ enum {
     ACCOUNT_SEAL_V1 = 2,
     ACCOUNT_UNPUBLISHED = 4,
     ACCOUNT_NO_AUTOCRYPT = 8,
-    ACCOUNT_FLAGS = 15
+    ACCOUNT_KEY_CHANGES = 16,
+    ACCOUNT_FLAGS = 31
 };
 
 static bool forward_valid(const struct schema_account *a)
@@ -42,6 +43,7 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     ret->seal_v2 = flags & ACCOUNT_SEAL_V1 ? SEAL_V2_NEVER : SEAL_V2_AUTO;
     ret->unpublished = flags & ACCOUNT_UNPUBLISHED;
     ret->no_autocrypt = flags & ACCOUNT_NO_AUTOCRYPT;
+    ret->key_changes = flags & ACCOUNT_KEY_CHANGES;
     ret->encrypt = unpack_u8(&u);
     ret->keys_version = unpack_u32(&u);
     ret->uidvalidity_last = unpack_u32(&u);
@@ -92,7 +94,8 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     pack_u64(&p, v->quota_bytes);
     pack_u8(&p, v->policy);
     pack_u8(&p, (uint8_t)((v->trial_key ? ACCOUNT_TRIAL_KEY : 0) | (v->seal_v2 == SEAL_V2_NEVER ? ACCOUNT_SEAL_V1 : 0) |
-                          (v->unpublished ? ACCOUNT_UNPUBLISHED : 0) | (v->no_autocrypt ? ACCOUNT_NO_AUTOCRYPT : 0)));
+                          (v->unpublished ? ACCOUNT_UNPUBLISHED : 0) | (v->no_autocrypt ? ACCOUNT_NO_AUTOCRYPT : 0) |
+                          (v->key_changes ? ACCOUNT_KEY_CHANGES : 0)));
     pack_u8(&p, v->encrypt);
     pack_u32(&p, v->keys_version);
     pack_u32(&p, v->uidvalidity_last);

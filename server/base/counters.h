@@ -34,15 +34,16 @@
     X(BARE, "refused_bare_cr_or_lf")                                                                 \
     X(LINE, "refused_long_line")                                                                     \
     X(LOOP, "refused_loop")                                                                          \
-    X(EARLY, "refused_early")          /* who spoke before the greeting */                           \
-    X(ERRORS, "errors")                /* replies 5xx */                                             \
-    X(ERRORS_WAITS, "errors_waits")    /* answers held back for them */                              \
-    X(ERRORS_UNSEEN, "errors_unseen")  /* recipients refused without a look */                       \
-    X(BUDGET, "deferred_budget")       /* no memory for plaintext */                                 \
-    X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */                                \
-    X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */                       \
-    X(VERIFY_MAILS, "verify_mails")    /* words about certificates that were sent in */              \
-    X(WKS, "key_submissions")          /* certificates and words that came by mail */                \
+    X(EARLY, "refused_early")            /* who spoke before the greeting */                         \
+    X(ERRORS, "errors")                  /* replies 5xx */                                           \
+    X(ERRORS_WAITS, "errors_waits")      /* answers held back for them */                            \
+    X(ERRORS_UNSEEN, "errors_unseen")    /* recipients refused without a look */                     \
+    X(BUDGET, "deferred_budget")         /* no memory for plaintext */                               \
+    X(DISK_FULL, "deferred_disk_full")   /* before the mail was sent */                              \
+    X(DEFERRED, "deferred_other")        /* sealing or storing failed for now */                     \
+    X(VERIFY_MAILS, "verify_mails")      /* words about certificates that were sent in */            \
+    X(KEY_CHANGES, "key_change_notices") /* notices of correspondents' other keys */                 \
+    X(WKS, "key_submissions")            /* certificates and words that came by mail */              \
     X(WKS_PUBLISHED, "key_submissions_published")                                                    \
     X(FAILED, "refused_other")                                                                       \
     X(NOTICES, "key_notices") /* of keys that end, to their readers */                               \

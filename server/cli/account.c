@@ -377,9 +377,9 @@ static int set_about(const struct cli *c, struct instance *i, const struct schem
 
 static bool nothing_to_set(const struct cli *c)
 {
-    static const enum cli_option options[] = {OPT_POLICY,   OPT_QUOTA,   OPT_SEAL_V2,      OPT_ENCRYPT,
-                                              OPT_PUBLISH,  OPT_FORWARD, OPT_FORWARD_ONLY, OPT_FORWARD_OWN_KEYS,
-                                              OPT_AUTOCRYPT};
+    static const enum cli_option options[] = {OPT_POLICY,    OPT_QUOTA,      OPT_SEAL_V2,      OPT_ENCRYPT,
+                                              OPT_PUBLISH,   OPT_FORWARD,    OPT_FORWARD_ONLY, OPT_FORWARD_OWN_KEYS,
+                                              OPT_AUTOCRYPT, OPT_KEY_CHANGES};
     for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++)
         if (c->opt[options[k]])
             return false;
@@ -394,12 +394,12 @@ int command_account_set(struct cli *c)
                                       .seal_v2 = VAULT_SEAL_V2_KEEP,
                                       .encrypt = VAULT_ENCRYPT_KEEP,
                                       .publish = VAULT_PUBLISH_KEEP,
-                                      .autocrypt = VAULT_AUTOCRYPT_KEEP}}};
+                                      .autocrypt = VAULT_AUTOCRYPT_KEEP,
+                                      .key_changes = VAULT_KEY_CHANGES_KEEP}}};
     struct vault_account *new = &s.q.new;
     if (nothing_to_set(c))
-        return cli_usage(c,
-                         "nothing to change: give --policy, --quota, --seal-v2, --encrypt, --publish, --autocrypt or "
-                         "--forward");
+        return cli_usage(c, "nothing to change: give --policy, --quota, --seal-v2, --encrypt, --publish, --autocrypt, "
+                            "--key-change-notices or --forward");
     int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &new->policy) : EXIT_DONE;
     if (!rc)
         rc = read_quota(c, VAULT_QUOTA_KEEP, &new->quota);
@@ -411,6 +411,8 @@ int command_account_set(struct cli *c)
         rc = read_word(c, OPT_PUBLISH, yes_no_names, "--publish takes yes or no", &new->publish);
     if (!rc)
         rc = read_word(c, OPT_AUTOCRYPT, yes_no_names, "--autocrypt takes yes or no", &new->autocrypt);
+    if (!rc)
+        rc = read_word(c, OPT_KEY_CHANGES, yes_no_names, "--key-change-notices takes yes or no", &new->key_changes);
     if (!rc)
         rc = forward_read(c, &s.q, s.forward);
     return rc ? rc : instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, set_about, &s);

@@ -42,6 +42,7 @@ enum cli_option {
     OPT_FORWARD_OWN_KEYS,
     OPT_PUBLISH,
     OPT_AUTOCRYPT,
+    OPT_KEY_CHANGES,
     OPT_JSON,
     OPT_CANARY,
     OPT_STORE_KEY_FILE,

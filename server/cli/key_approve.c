@@ -130,6 +130,7 @@ static int sign_keys(const struct cli *c, struct instance *i, const struct schem
                                       .encrypt = a->encrypt,
                                       .publish = VAULT_PUBLISH_KEEP,
                                       .autocrypt = VAULT_AUTOCRYPT_KEEP,
+                                      .key_changes = VAULT_KEY_CHANGES_KEEP,
                                       .forwards = true,
                                       .forward_how = a->forward_how,
                                       .forward = slice_str(a->forward)}};

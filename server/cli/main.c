@@ -15,11 +15,12 @@ struct command {
     int (*run)(struct cli *c);
     const char *operands; /* usage after the words */
     unsigned min, max;    /* operands */
-    unsigned options;     /* bits of enum cli_option */
+    uint64_t options;     /* bits of enum cli_option */
     const char *help;
 };
 
-#define BIT(o) (1u << (o))
+#define BIT(o) (UINT64_C(1) << (o))
+_Static_assert(OPTIONS < '?', "getopt's word for an option that there is not, and so many bits");
 
 static const struct command commands[] = {
     {"init", NULL, command_init,
@@ -46,10 +47,11 @@ static const struct command commands[] = {
      "Show an account: addresses, keys, policy, quota, mailboxes."},
     {"account", "set", command_account_set,
      "ADDRESS [--policy P] [--quota BYTES] [--seal-v2 auto|never] [--encrypt never|opportunistic|always] "
-     "[--publish yes|no] [--autocrypt yes|no] [--forward TO|none [--forward-only] [--forward-own-keys]]",
+     "[--publish yes|no] [--autocrypt yes|no] [--key-change-notices yes|no] "
+     "[--forward TO|none [--forward-only] [--forward-own-keys]]",
      1, 1,
      BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2) | BIT(OPT_ENCRYPT) | BIT(OPT_PUBLISH) | BIT(OPT_AUTOCRYPT) |
-         BIT(OPT_FORWARD) | BIT(OPT_FORWARD_ONLY) | BIT(OPT_FORWARD_OWN_KEYS),
+         BIT(OPT_KEY_CHANGES) | BIT(OPT_FORWARD) | BIT(OPT_FORWARD_ONLY) | BIT(OPT_FORWARD_OWN_KEYS),
      "Change an account's header policy (the help of account add lists them), quota, the format of its\n"
      "encrypted mail, whether what it sends is sealed, whether it can be found, or where its mail is forwarded.\n"
      "--seal-v2: auto (default) is SEIPD v2 where every current key asks for it; never is SEIPD v1, for a\n"
@@ -59,6 +61,8 @@ static const struct command commands[] = {
      "whose key is not.\n"
      "--publish: whether others find the account's certificate by its addresses (publish_default).\n"
      "--autocrypt: whether what it sends brings that along, in a field Autocrypt (autocrypt_default).\n"
+     "--key-change-notices: whether a sealed mail says so when another key of somebody it writes to was found\n"
+     "(default: no; see letterlock correspondent list).\n"
      "--forward: what comes for the account goes to this address too, sealed where its key is known; elsewhere\n"
      "it would go in the clear, which the configuration must allow (forward_plaintext). --forward-only: no copy\n"
      "is kept. --forward-own-keys: sealed to the account's own keys, whoever it goes to."},
@@ -249,6 +253,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"forward-own-keys", no_argument, NULL, OPT_FORWARD_OWN_KEYS},
                                              {"publish", required_argument, NULL, OPT_PUBLISH},
                                              {"autocrypt", required_argument, NULL, OPT_AUTOCRYPT},
+                                             {"key-change-notices", required_argument, NULL, OPT_KEY_CHANGES},
                                              {"json", no_argument, NULL, OPT_JSON},
                                              {"canary", required_argument, NULL, OPT_CANARY},
                                              {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},

@@ -348,7 +348,7 @@ static int print_one(void *arg, const struct schema_address *a)
 int publish_print(struct view *v, const struct schema_account *account, FILE *out)
 {
     struct printing p = {v, account, out};
-    fprintf(out, "  publish  %s\n  autocrypt %s\n", account->unpublished ? "no" : "yes",
-            account->no_autocrypt ? "no" : "yes");
+    fprintf(out, "  publish  %s\n  autocrypt %s\n  key-change-notices %s\n", account->unpublished ? "no" : "yes",
+            account->no_autocrypt ? "no" : "yes", account->key_changes ? "yes" : "no");
     return view_addresses_each(v, print_one, &p);
 }

@@ -18,6 +18,7 @@
 #include "server/ingest/transaction/report.h"
 #include "server/ingest/smtp/errors.h"
 #include "server/ingest/smtp/session.h"
+#include "server/ingest/submission/key_change.h"
 #include "server/ingest/verify/verify.h"
 #include "server/keys/upload.h"
 #include "server/login/login.h"
@@ -154,6 +155,7 @@ static void on_finish(void *arg)
         smtp_session_destroy(in->sessions);
     internal_close_all(in);
     verify_close_all(in);
+    submission_key_change_close_all(in);
     enqueuer_destroy(in->enqueuer);
     submission_strangers_destroy(in->strangers);
     fetch_destroy(in->fetch);

@@ -20,6 +20,7 @@
 enum ingest_counter { INGEST_COUNTERS(INGEST_COUNTER_ENUM) INGEST_COUNTERS_N };
 
 struct debts;
+struct change_notices;
 struct dns;
 struct enqueuer;
 struct fetch;
@@ -61,6 +62,7 @@ struct ingest {
     struct judge *judge; /* who wrote what comes from the world (judge/judge.h); NULL: nothing is judged */
     struct fetch *fetch;
     struct strangers *strangers; /* keys of people elsewhere (submission/strangers.h); NULL: nobody looks for any */
+    struct change_notices *key_changes; /* that accounts are told of (submission/key_change.h); NULL: there was none */
     struct slowing slowing;
     struct smtp_session *sessions;
     struct internal *internals; /* channels of who has mail for accounts here (internal/internal.h) */

@@ -2,6 +2,7 @@
 because a domain has none any more; across restarts, processes that die, and until the administrator says otherwise."""
 import base64
 import datetime
+import email
 import email.utils
 import json
 import os
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.needs(*names.NEEDS, "openssl", "gpg")
 ZONE = "open.test"
 ALICE = f"alice@{harness.DOMAIN}"
 PEOPLE = ("first", "changed", "followed", "removed", "revoked", "accepted", "forgotten", "killed",
-          "pinned", "restored", "early", "found", "silent")
+          "pinned", "restored", "early", "found", "told", "moved", "silent")
 WAIT = 5
 
 
@@ -299,6 +300,52 @@ def test_what_is_not_answered_may_wait(i):
     unanswered(i, "clear")
     has(i, "silent", "?")
     assert sent(i, "silent") == "clear"
+
+
+# ---- who is told of another key ----
+
+
+def notices(i):
+    """Those that came to Alice, of her mail of any kind: address to text, as they came."""
+    mails = [email.message_from_bytes(i.unseal(m)) for m in i.fetch_all(ALICE).values()]
+    return [m.get_payload() for m in mails if m["Subject"] == "Another key of somebody you write to"]
+
+
+def told(i, n):
+    end = time.monotonic() + 120
+    while i.counters("ingest").get("key_change_notices", 0) < n:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_another_key_is_told(i):
+    """Once, though two processes see it again and again; the fingerprints, where it was, what was done."""
+    assert notices(i) == [], "who does not ask for it is not told"
+    i.run("account", "set", ALICE, "--key-change-notices", "yes")
+    assert b"key-change-notices yes" in i.run("account", "show", ALICE).stdout
+    account(i, "always")
+    has(i, "told", "a")
+    assert sent(i, "told") == "a"
+    has(i, "told", "b")
+    assert [rcpt(i, "told")[0] for _ in range(6)] == [550] * 6
+    told(i, 1)
+    a, b = (i.keys.one(x, of("told"))[0] for x in "ab")
+    [text] = notices(i)
+    assert a in text and b in text and of("told") in text and "web server, which alone vouches" in text
+    assert "is refused until" in text and f"correspondent accept {ALICE} {of('told')} {b}" in text
+
+    account(i, "opportunistic")
+    has(i, "moved", "a")
+    assert sent(i, "moved") == "a"
+    has(i, "moved", "b")
+    assert sent(i, "moved") == "b"
+    told(i, 1)  # since the restart
+    assert [of(n) in text for n, text in zip(("told", "moved"), notices(i))] == [True, True]
+    assert "sealed to the new key" in notices(i)[1]
+    assert [rcpt(i, "told")[0], sent(i, "moved")] == [250, "b"]
+    assert len(notices(i)) == 2, "neither again within a day"
+    i.run("account", "set", ALICE, "--key-change-notices", "no")
+    assert i.run("audit").returncode == 0
 
 
 # ---- keys that come with mail ----

@@ -137,6 +137,7 @@ static size_t samples_of_the_administrator(struct vault_request *out)
                  .encrypt = ENCRYPT_ALWAYS,
                  .publish = VAULT_PUBLISH_KEEP,
                  .autocrypt = 0,
+                 .key_changes = 1,
                  FORWARDED}},
         {.type = VAULT_ADDRESS_ADD, .account = 16, .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}},
         {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str("al@example.org")},

@@ -330,7 +330,8 @@ void quota_set(struct bench *b, uint64_t quota)
                                             .seal_v2 = VAULT_SEAL_V2_KEEP,
                                             .encrypt = VAULT_ENCRYPT_KEEP,
                                             .publish = VAULT_PUBLISH_KEEP,
-                                            .autocrypt = VAULT_AUTOCRYPT_KEEP}};
+                                            .autocrypt = VAULT_AUTOCRYPT_KEEP,
+                                            .key_changes = VAULT_KEY_CHANGES_KEEP}};
     assert_int_equal(request(b, &q, -1), OK);
 }
 

@@ -8,6 +8,7 @@
 
 #include "server/core/error.h"
 #include "server/ingest/submission/encrypt.h"
+#include "server/ingest/submission/key_change.h"
 #include "server/mail/address.h"
 #include "store/client.h"
 
@@ -180,8 +181,7 @@ static void ignore(void *arg, int status, struct unpack *body)
     (void)body;
 }
 
-/* s: who waits; NULL: nobody does. */
-static int put(struct ingest *in, struct look *l, struct submission *s)
+static int put_with(struct ingest *in, struct look *l, vault_reply_fn *fn, void *arg, uint64_t *ret_id)
 {
     struct vault_request q = {.type = VAULT_CORRESPONDENT_PUT, .account = l->account};
     size_t len;
@@ -190,7 +190,16 @@ static int put(struct ingest *in, struct look *l, struct submission *s)
     if (err != OK)
         return err;
     q.correspondent = (struct vault_correspondent){CORRESPONDENT_KEPT, l->seen, slice_of(l->packed, len)};
-    return vault_client_request(in->depositor.vault, &q, -1, s ? on_kept : ignore, s, s ? &s->keeping.id : NULL);
+    return vault_client_request(in->depositor.vault, &q, -1, fn, arg, ret_id);
+}
+
+/* Nobody waits for it. n: the account is told then; NULL: of nothing. */
+static void note(struct ingest *in, struct look *l, struct change_notice *n)
+{
+    if (!n)
+        (void)put_with(in, l, ignore, NULL, NULL);
+    else if (put_with(in, l, submission_key_change_noted, n, submission_key_change_asked(n)) != OK)
+        submission_key_change_drop(n);
 }
 
 /* What cannot be kept is no reason to send in the clear. */
@@ -202,7 +211,7 @@ static int keep(struct submission *s, struct look *l, bool always, void (*ready)
     if (err == OK && k->tries++ == TRIES)
         err = ERR_AGAIN;
     if (err == OK)
-        err = put(s->t.in, l, s);
+        err = put_with(s->t.in, l, on_kept, s, &k->id);
     if (err != OK)
         return !always ? OK : err == ERR_FULL ? CORRESPONDENT_FULL : err;
     k->waits = true;
@@ -240,6 +249,7 @@ static int judge(struct submission *s, struct look *l, int found, struct known *
                                    .always = always,
                                    .bare = s->keeping.bare,
                                    .now = (uint64_t)time(NULL)};
+    struct change_notice *news = NULL;
     struct correspondent_ruling r;
     int err = view_run(s->t.in->view, read_kept, l);
 
@@ -259,8 +269,10 @@ static int judge(struct submission *s, struct look *l, int found, struct known *
     }
     r = submission_correspondent_rule(&c);
     err = r.write == CORRESPONDENT_KEEPS ? keep(s, l, always, ready, arg) : OK;
-    if (r.write == CORRESPONDENT_NOTES)
-        (void)put(s->t.in, l, NULL);
+    if (r.write != CORRESPONDENT_KEEPS && c.any)
+        news = submission_key_change(s->t.in, l->account, &l->c, r.word == CORRESPONDENT_REFUSED, c.now);
+    if (r.write == CORRESPONDENT_NOTES || news)
+        note(s->t.in, l, news);
     if (err != OK || r.word == CORRESPONDENT_FOUND)
         return err;
     if (r.word == CORRESPONDENT_NOTHING)

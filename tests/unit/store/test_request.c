@@ -195,7 +195,8 @@ static void assert_accounts(const struct vault_request *a, const struct vault_re
         assert_slice(a->new.address, b->new.address);
         assert_true(a->new.policy == b->new.policy && a->new.quota == b->new.quota &&
                     a->new.seal_v2 == b->new.seal_v2 && a->new.encrypt == b->new.encrypt &&
-                    a->new.publish == b->new.publish && a->new.autocrypt == b->new.autocrypt);
+                    a->new.publish == b->new.publish && a->new.autocrypt == b->new.autocrypt &&
+                    a->new.key_changes == b->new.key_changes);
         assert_true(a->new.forwards == b->new.forwards && a->new.forward_how == b->new.forward_how);
         assert_slice(a->new.forward, b->new.forward);
         assert_true(a->new.trial == b->new.trial && a->new.cert_len == b->new.cert_len);

@@ -259,6 +259,45 @@ static void of_nobody_nothing_is_kept(void **state)
     bench_close(&b);
 }
 
+/* A notice is noted before it goes: so many a day, whichever process asks, and of one correspondent one. */
+static void notices_are_counted(void **state)
+{
+    uint8_t seen[CORRESPONDENT_SEEN];
+    struct correspondent c;
+    char address[32];
+    begin();
+    assert_int_equal(put(CORRESPONDENT_KEPT, fresh(BOB, 1, KNOWN_DOMAIN), NULL), OK);
+    c = *there(CORRESPONDENT_KEPT, BOB, seen);
+    c.told = test_now;
+    assert_int_equal(put(CORRESPONDENT_KEPT, &c, seen), OK);
+    c.told += CORRESPONDENT_TOLD_EVERY - 1;
+    assert_int_equal(put_over(CORRESPONDENT_KEPT, &c), ERR_LIMIT);
+    c.told++;
+    assert_int_equal(put_over(CORRESPONDENT_KEPT, &c), OK);
+    c.told = 0;
+    assert_int_equal(put_over(CORRESPONDENT_KEPT, &c), ERR_LIMIT); /* nor is it taken back */
+    assert_int_equal(counts().told, 2);
+    for (unsigned i = counts().told; i < CORRESPONDENTS_TOLD_DAY + 2; i++) {
+        const int err = i < CORRESPONDENTS_TOLD_DAY ? OK : ERR_LIMIT;
+        snprintf(address, sizeof(address), "n%u@example.net", i);
+        assert_int_equal(put(CORRESPONDENT_KEPT, fresh(address, 1, KNOWN_DOMAIN), NULL), OK);
+        c = *there(CORRESPONDENT_KEPT, address, seen);
+        c.told = test_now;
+        assert_int_equal(put_over(CORRESPONDENT_KEPT, &c), err);
+    }
+    c.told = 0;
+    c.seen++;
+    assert_int_equal(put_over(CORRESPONDENT_KEPT, &c), OK); /* all else goes on */
+    test_now += 86400;
+    c.told = test_now;
+    assert_int_equal(put_over(CORRESPONDENT_KEPT, &c), OK);
+    assert_int_equal(counts().told, 1);
+    c = *fresh("mail@example.net", 1, KNOWN_AUTOCRYPT);
+    c.told = test_now;
+    assert_int_equal(put(CORRESPONDENT_INCOMING, &c, NULL), ERR_DENIED);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +305,7 @@ int main(void)
         cmocka_unit_test(nothing_is_forgotten),
         cmocka_unit_test(the_past_is_bounded),
         cmocka_unit_test(what_is_kept_is_bounded),
+        cmocka_unit_test(notices_are_counted),
         cmocka_unit_test(strangers_push_out_strangers_alone),
         cmocka_unit_test(what_cannot_be_read_is_refused),
         cmocka_unit_test(of_nobody_nothing_is_kept),
