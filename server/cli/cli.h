@@ -59,6 +59,7 @@ enum cli_option {
     OPT_SERVER,
     OPT_EXCHANGE_KEY,
     OPT_FORM,
+    OPT_ACCOUNT,
     OPTIONS
 };
 
@@ -166,6 +167,7 @@ int cli_ask_secret(const char *prompt, char *out, size_t cap);
 bool cli_read_fpr(const char *text, uint8_t fpr[PGP_FPR_MAX],
                   size_t *ret_len); /* a whole one; what it wrote counts if so */
 void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len);
+const char *cli_key_source(uint8_t from); /* of a correspondent's key (enum known_from) */
 /* Foreign text on one line, and nothing that a terminal obeys: C0, DEL and C1 control characters become "?". */
 void cli_tame(char *text);
 bool cli_same_file_system(const char *a, const char *b);

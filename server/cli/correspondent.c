@@ -13,11 +13,16 @@
 
 enum { SLICE = 16 };
 
-static const char *const sources[] = {
-    [KNOWN_DNSSEC] = "dnssec",       [KNOWN_DOMAIN] = "domain",   [KNOWN_SERVER] = "key-server",
-    [KNOWN_AUTOCRYPT] = "autocrypt", [KNOWN_BY_HAND] = "by-hand",
-};
 static const char *const ends[] = {[CORRESPONDENT_FOLLOWED] = "followed", [CORRESPONDENT_OVERRULED] = "by-hand"};
+
+const char *cli_key_source(uint8_t from)
+{
+    static const char *const sources[] = {
+        [KNOWN_DNSSEC] = "dnssec",       [KNOWN_DOMAIN] = "domain",   [KNOWN_SERVER] = "key-server",
+        [KNOWN_AUTOCRYPT] = "autocrypt", [KNOWN_BY_HAND] = "by-hand",
+    };
+    return sources[from];
+}
 
 /* ---- one, for people and for programs ---- */
 
@@ -25,7 +30,8 @@ static json_t *key_json(const struct correspondent_key *k)
 {
     char hex[2 * PGP_FPR_MAX + 1];
     sodium_bin2hex(hex, sizeof(hex), k->fpr, k->fpr_len);
-    return json_pack("{s:s, s:s, s:I}", "fingerprint", hex, "source", sources[k->from], "since", (json_int_t)k->since);
+    return json_pack("{s:s, s:s, s:I}", "fingerprint", hex, "source", cli_key_source(k->from), "since",
+                     (json_int_t)k->since);
 }
 
 static const char *state_of(const struct correspondent *c, uint64_t now)
@@ -63,7 +69,7 @@ static void print_key(const char *what, const struct correspondent_key *k)
     date_write_day(k->since, day);
     printf("  %-6s", what);
     cli_print_fpr(stdout, k->fpr, k->fpr_len);
-    printf("  %s, since %s", sources[k->from], day);
+    printf("  %s, since %s", cli_key_source(k->from), day);
 }
 
 static void print_one(const struct correspondent *c, uint64_t now)

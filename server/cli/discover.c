@@ -9,6 +9,7 @@
 #include "server/cli/outside.h"
 #include "server/core/error.h"
 #include "server/keys/known.h"
+#include "server/mail/address.h"
 #include "server/mail/date.h"
 
 enum { WAIT_DEFAULT = 10 /* seconds, where discover_wait has nobody asked */ };
@@ -19,6 +20,10 @@ struct look {
     struct loop *loop;
     json_t *json; /* NULL: for people */
     bool found;
+    const char *of; /* an account, whose word on the key is wanted; NULL: nobody's */
+    uint64_t account;
+    int kept_err;
+    struct correspondent kept; /* if kept_err is OK */
 };
 
 static void hex(const uint8_t *fpr, size_t len, char out[2 * PGP_FPR_MAX + 1])
@@ -64,6 +69,65 @@ static bool look_here(struct look *l, struct instance *i, int *ret_rc)
                l->found ? "its account's keys count (letterlock key list)" : "it has no key");
     *ret_rc = l->found ? EXIT_DONE : EXIT_REFUSED;
     return true;
+}
+
+/* ---- what an account has seen ---- */
+
+static int read_kept(void *arg, struct view *v)
+{
+    struct look *l = arg;
+    uint8_t seen[CORRESPONDENT_SEEN];
+    char normal[ADDRESS_MAX];
+    size_t at, plus;
+    l->kept_err = address_normalize(l->address, strlen(l->address), normal, &at, &plus);
+    if (!l->kept_err)
+        l->kept_err = view_correspondent(v, l->account, CORRESPONDENT_KEPT, normal, &l->kept, seen);
+    return l->kept_err == ERR_OVERRUN ? ERR_OVERRUN : OK;
+}
+
+static int look_at_kept(struct look *l, struct instance *i)
+{
+    struct schema_account a;
+    int rc = instance_account(l->cli, i, l->of, &a), err;
+    if (rc)
+        return rc;
+    l->account = a.id;
+    explicit_bzero(&a, sizeof(a));
+    err = view_run(i->view, read_kept, l);
+    if (!err && l->kept_err != ERR_NOT_FOUND && l->kept_err != ERR_FORMAT)
+        err = l->kept_err;
+    return err ? cli_fail(l->cli, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
+}
+
+/* found: NULL: none can be used. */
+static void say_kept(struct look *l, const struct discover_result *found)
+{
+    const struct correspondent_key *k = &l->kept.key;
+    char fpr[2 * PGP_FPR_MAX + 1], day[DATE_DAY_SIZE];
+    if (!l->of)
+        return;
+    if (l->kept_err) {
+        if (l->json)
+            json_object_set_new(l->json, "kept", json_null());
+        else
+            printf("%s has seen no key of it\n", l->of);
+        return;
+    }
+    const bool same = found && found->verdict.primary_fpr_len == k->fpr_len &&
+                      memcmp(found->verdict.primary_fpr, k->fpr, k->fpr_len) == 0;
+    hex(k->fpr, k->fpr_len, fpr);
+    date_write_day(k->since, day);
+    if (l->json)
+        json_object_set_new(l->json, "kept",
+                            json_pack("{s:s, s:s, s:I, s:b, s:b}", "fingerprint", fpr, "source",
+                                      cli_key_source(k->from), "since", (json_int_t)k->since, "revoked",
+                                      l->kept.revoked, "same", same));
+    else
+        printf("%s has seen %s, %s, since %s%s: %s\n", l->of, fpr, cli_key_source(k->from), day,
+               l->kept.revoked ? ", revoked" : "",
+               same    ? "it is the same key"
+               : found ? "it is another key"
+                       : "there is none to compare it with");
 }
 
 /* ---- elsewhere ---- */
@@ -139,6 +203,7 @@ static void on_found(void *arg, const struct discover *d)
     } else {
         print_result(&r);
     }
+    say_kept(l, r.cert ? &r : NULL);
     loop_stop(l->loop);
 }
 
@@ -188,12 +253,16 @@ static int look_outside(struct look *l, struct instance *i)
 
 int command_discover(struct cli *c)
 {
-    struct look l = {.cli = c, .address = c->arg[0], .json = c->opt[OPT_JSON] ? json_object() : NULL};
+    static struct look l; /* large */
     struct instance i;
+    l = (struct look){.cli = c, .address = c->arg[0], .of = c->opt[OPT_ACCOUNT]};
+    l.json = c->opt[OPT_JSON] ? json_object() : NULL;
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    if (!look_here(&l, &i, &rc))
+    if (l.of)
+        rc = look_at_kept(&l, &i);
+    if (!rc && !look_here(&l, &i, &rc))
         rc = look_outside(&l, &i);
     if (l.json && json_object_size(l.json)) {
         json_dumpf(l.json, stdout, JSON_INDENT(2));

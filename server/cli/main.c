@@ -196,10 +196,11 @@ static const struct command commands[] = {
     {"doctor", NULL, command_doctor, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),
      "Ask DNS and the network whether mail of DOMAIN gets out and in, line by line: what is right, what is wrong,\n"
      "what to do. DOMAIN is one of the server's, or its own name. Exit status 1 if anything fails."},
-    {"discover", NULL, command_discover, "ADDRESS [--json]", 1, 1, BIT(OPT_JSON),
+    {"discover", NULL, command_discover, "ADDRESS [--account ACCOUNT] [--json]", 1, 1, BIT(OPT_ACCOUNT) | BIT(OPT_JSON),
      "Look for the key of ADDRESS as mail to it would, and show each place that was asked: the account here, or its\n"
      "domain's Web Key Directory (WKD), DANE, the configured key server; what each has, which one counts, and how\n"
-     "sure it is. Nothing is kept. Exit status 1 if none can be used."},
+     "sure it is. Nothing is kept. Exit status 1 if none can be used.\n"
+     "--account: also the key that ACCOUNT has seen of ADDRESS, and whether it is the same (correspondent show)."},
     {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
     {"audit", NULL, command_audit, "[--canary FILE]", 0, 0, BIT(OPT_CANARY),
      "Read every page, record and message of the store and every byte of every file of the instance; report\n"
@@ -270,6 +271,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"server", required_argument, NULL, OPT_SERVER},
                                              {"exchange-key", no_argument, NULL, OPT_EXCHANGE_KEY},
                                              {"form", required_argument, NULL, OPT_FORM},
+                                             {"account", required_argument, NULL, OPT_ACCOUNT},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

@@ -333,6 +333,8 @@ def test_another_key_is_told(i):
     [text] = notices(i)
     assert a in text and b in text and of("told") in text and "web server, which alone vouches" in text
     assert "is refused until" in text and f"correspondent accept {ALICE} {of('told')} {b}" in text
+    lines = i.run("discover", of("told"), "--account", ALICE).stdout.decode().splitlines()
+    assert lines[-1].startswith(f"{ALICE} has seen {a}, domain, since ") and lines[-1].endswith(": it is another key")
 
     account(i, "opportunistic")
     has(i, "moved", "a")
@@ -343,6 +345,10 @@ def test_another_key_is_told(i):
     assert [of(n) in text for n, text in zip(("told", "moved"), notices(i))] == [True, True]
     assert "sealed to the new key" in notices(i)[1]
     assert [rcpt(i, "told")[0], sent(i, "moved")] == [250, "b"]
+    kept = json.loads(i.run("discover", of("moved"), "--account", ALICE, "--json").stdout)["kept"]
+    assert kept["fingerprint"] == i.keys.one("b", of("moved"))[0] and kept["same"] and not kept["revoked"]
+    p = i.run("discover", of("silent"), "--account", ALICE, "--json", check=False)
+    assert p.returncode == 1 and json.loads(p.stdout)["kept"] is None
     assert len(notices(i)) == 2, "neither again within a day"
     i.run("account", "set", ALICE, "--key-change-notices", "no")
     assert i.run("audit").returncode == 0
