@@ -56,7 +56,7 @@ static int unpack_lists(struct unpack *u, struct schema_message *m)
     m->nfeatures = unpack_u8(u);
     if (u->failed || m->nfeatures > MESSAGE_FEATURES_MAX)
         return ERR_FORMAT;
-    for (unsigned i = 0; i < m->nfeatures; i++)
+    for (unsigned i = 0; i < MESSAGE_FEATURES_MAX; i++)
         m->features[i] = unpack_u64(u);
     return u->failed ? ERR_FORMAT : OK;
 }
@@ -149,8 +149,9 @@ static void pack_message(struct pack *p, const struct schema_message *v)
     pack_raw(p, v->salt, sizeof(v->salt));
     pack_u32(p, v->padding);
     pack_u8(p, v->nfeatures);
-    for (unsigned i = 0; i < v->nfeatures; i++)
-        pack_u64(p, v->features[i]);
+    /* Room for all of them, or the record's length tells how many there are, and by that who wrote. */
+    for (unsigned i = 0; i < MESSAGE_FEATURES_MAX; i++)
+        pack_u64(p, i < v->nfeatures ? v->features[i] : 0);
     pack_bytes(p, v->outer.data, v->outer.len);
 }
 

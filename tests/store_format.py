@@ -182,10 +182,10 @@ def message(key, kv, account, number):
     r = {name: m[end - width:end] for name, width, end in zip(names.split(), widths, ends)}
     r = {name: v if name in ("thread", "own") else u(v) for name, v in r.items()}
     rest = m[ends[-1] + 20 * r["n"]:]
-    hashes = 21 + 8 * rest[20]
-    r |= {"salt": rest[:16], "padding": u(rest[16:20]), "header": rest[hashes + 4:],
+    hashes, end = 21 + 8 * rest[20], 21 + 8 * 16
+    r |= {"salt": rest[:16], "padding": u(rest[16:20]), "header": rest[end + 4:],
           "features": [rest[n:n + 8] for n in range(21, hashes, 8)]}
-    assert u(rest[hashes:hashes + 4]) == len(r["header"]) == r["outer"] and rest[20] <= 16
+    assert u(rest[end:end + 4]) == len(r["header"]) == r["outer"] and hashes <= end and not any(rest[hashes:end])
     return r
 
 
