@@ -137,7 +137,7 @@ def test_a_long_answer_comes_by_tcp(asker):
 
 def test_names_that_are_none(asker):
     """Asked for: not asked at all. In an answer: as if it were not there, or no answer."""
-    for name in ("", ".", "a..b", "test.", "a b", "*.test", "x" * 64 + ".test", ".".join(["x" * 60] * 5)):
+    for name in ("", ".", "a..b", "test.", "a b", "x" * 64 + ".test", ".".join(["x" * 60] * 5)):
         if name and " " not in name:
             assert asker.ask("A", name).rest == ["not", "asked"], name
     assert asker.ask("MX", "odd.test").err == FORMAT

@@ -156,7 +156,7 @@ ls {i.dir}/store {i.dir}"""
 
 
 def test_another_stores_key(i):
-    with harness.Instance() as other:
+    with harness.Instance(anew=True) as other:
         other.init()
         shutil.copy(other.dir / "store/data.mdb", i.dir / "store/data.mdb")
     p = subprocess.run([i.binary, "serve"], env=i.env, capture_output=True, timeout=60)

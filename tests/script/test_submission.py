@@ -294,7 +294,8 @@ def test_guessing_is_slowed_with_imap_in_one_count(i):
 
 
 def test_the_fields_that_submission_changes_are_the_program_s():
-    said = {"removed": "REMOVED", "written anew": "DATED", "stays if": "IDENTIFIED", "stays, but": "THREADED"}
+    said = {"removed": "REMOVED", "written anew": "DATED", "stays if": "IDENTIFIED", "stays, but": "THREADED",
+            "may get": "REPLACED"}
     page = (harness.ROOT / "docs/operating.md").read_text()
     section = page.partition("## Mail from our own people")[2].partition("\n## ")[0]
     told = {(name, action) for names, words in re.findall(r"^\| (`.*`) \| (.*) \|$", section, re.M)
