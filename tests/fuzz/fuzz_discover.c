@@ -68,6 +68,7 @@ static void check(const struct discover *d)
     if (r.cert) {
         must(pgp_judge(r.cert, r.len, AT, j) == OK);
         must(!j->verdict.enc_expires || j->verdict.enc_expires > AT);
+        j->verdict.signed_at = r.verdict.signed_at; /* which the judge leaves to whoever asks */
         must(!memcmp(&j->verdict, &r.verdict, sizeof(r.verdict)));
         must(j->nuser_ids >= 1 && r.trust != DISCOVER_BY_NOBODY);
     }
