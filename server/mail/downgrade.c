@@ -101,27 +101,6 @@ static void read_type(struct slice value, struct entity *e)
     e->part = PART_KEPT;
 }
 
-static enum transfer read_transfer(struct slice value)
-{
-    static const struct {
-        const char *word;
-        enum transfer transfer;
-    } rows[] = {{"7bit", TRANSFER_NONE},
-                {"8bit", TRANSFER_NONE},
-                {"binary", TRANSFER_NONE},
-                {"quoted-printable", TRANSFER_QUOTED_PRINTABLE},
-                {"base64", TRANSFER_BASE64}};
-    struct mime_reader r = mime_read(value, false);
-    struct slice word;
-
-    if (!mime_read_token(&r, &word))
-        return TRANSFER_UNKNOWN;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (mime_is(word, rows[i].word))
-            return rows[i].transfer;
-    return TRANSFER_UNKNOWN;
-}
-
 static int read_entity(struct walk *w, struct slice s, struct header_view *v, struct entity *ret)
 {
     const struct header_field *type, *transfer;
@@ -139,7 +118,7 @@ static int read_entity(struct walk *w, struct slice s, struct header_view *v, st
         read_type(header_field_value(s.data, type), ret);
     }
     if (transfer)
-        ret->transfer = read_transfer(header_field_value(s.data, transfer));
+        ret->transfer = mime_read_transfer(header_field_value(s.data, transfer));
     return OK;
 }
 

@@ -227,3 +227,24 @@ bool mime_auth_results_is_ours(struct slice text, const char *domain)
         id.len--;
     return !id.len || memchr(id.data, '\\', id.len) || mime_is(id, domain);
 }
+
+enum transfer mime_read_transfer(struct slice value)
+{
+    static const struct {
+        const char *word;
+        enum transfer transfer;
+    } rows[] = {{"7bit", TRANSFER_NONE},
+                {"8bit", TRANSFER_NONE},
+                {"binary", TRANSFER_NONE},
+                {"quoted-printable", TRANSFER_QUOTED_PRINTABLE},
+                {"base64", TRANSFER_BASE64}};
+    struct mime_reader r = mime_read(value, false);
+    struct slice word;
+
+    if (!mime_read_token(&r, &word))
+        return TRANSFER_UNKNOWN;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (mime_is(word, rows[i].word))
+            return rows[i].transfer;
+    return TRANSFER_UNKNOWN;
+}

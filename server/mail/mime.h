@@ -9,6 +9,7 @@
 
 #include "server/core/buf.h"
 #include "server/mail/token.h"
+#include "server/mail/transfer.h"
 
 /* Reads a value piece by piece. Strictly: where readers disagree there is nothing to read. That is at comments, blanks
  * around "=", empty parameters, values that are no token, and folds inside quotes. */
@@ -46,5 +47,8 @@ int mime_type_without_hp(struct slice value, struct buf *out);
 
 /* An Authentication-Results value that names our own authserv-id, or one that cannot be read (RFC 8601 section 2.2). */
 bool mime_auth_results_is_ours(struct slice value, const char *domain);
+
+/* The value of a Content-Transfer-Encoding (RFC 2045 section 6.1). */
+enum transfer mime_read_transfer(struct slice value);
 
 #endif

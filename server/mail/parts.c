@@ -30,26 +30,9 @@ static void read_type(struct part *p)
 
 static enum transfer read_transfer(const struct header_view *v)
 {
-    static const struct {
-        const char *word;
-        enum transfer transfer;
-    } rows[] = {{"7bit", TRANSFER_NONE},
-                {"8bit", TRANSFER_NONE},
-                {"binary", TRANSFER_NONE},
-                {"base64", TRANSFER_BASE64},
-                {"quoted-printable", TRANSFER_QUOTED_PRINTABLE}};
     const struct header_field *f = header_find(v, "Content-Transfer-Encoding");
-    struct slice word;
 
-    if (!f)
-        return TRANSFER_NONE;
-    struct mime_reader m = mime_read(header_field_value(v->s, f), false);
-    if (!mime_read_token(&m, &word))
-        return TRANSFER_UNKNOWN;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (mime_is(word, rows[i].word))
-            return rows[i].transfer;
-    return TRANSFER_UNKNOWN;
+    return f ? mime_read_transfer(header_field_value(v->s, f)) : TRANSFER_NONE;
 }
 
 int part_read(struct slice s, struct header_field *fields, struct part *ret)
