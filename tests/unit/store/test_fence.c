@@ -86,6 +86,14 @@ static void put_message(struct engine_txn *t, uint64_t account, uint64_t id, siz
     assert_int_equal(schema_put_message(t, keys, account, &m), OK);
 }
 
+/* LMDB takes the last record of a full page along to the next one, where fewer than 20 stand on a page: of large records
+ * that is a noticeable share. */
+static double fill_at_best(const struct leaves *before, const struct leaves *after)
+{
+    double record = (after->octets - before->octets) / (MESSAGES - MESSAGES / 10);
+    return record * (double)((unsigned)(LEAF / record) - 1) / LEAF;
+}
+
 /* len 0: of any length to 20 KB. */
 static void fill_of(unsigned accounts, size_t cert_len, size_t len, double least)
 {
@@ -102,7 +110,7 @@ static void fill_of(unsigned accounts, size_t cert_len, size_t len, double least
     }
     after[0] = leaves_of(t, lm(e)->kv), after[1] = leaves_of(t, lm(e)->blob);
     for (unsigned i = 0; i < 2; i++)
-        if (filled(&before[i], &after[i]) < least)
+        if (filled(&before[i], &after[i]) < (i ? least : fill_at_best(&before[i], &after[i]) - 0.02))
             fail_msg("%u accounts, certificates of %zu, mail of %zu: %s leaves are filled to %.2f", accounts, cert_len,
                      len, i ? "the blobs'" : "the records'", filled(&before[i], &after[i]));
     engine_group_abort(t);
