@@ -86,8 +86,8 @@ static void put_message(struct engine_txn *t, uint64_t account, uint64_t id, siz
     assert_int_equal(schema_put_message(t, keys, account, &m), OK);
 }
 
-/* LMDB takes the last record of a full page along to the next one, where fewer than 20 stand on a page: of large records
- * that is a noticeable share. */
+/* LMDB takes the last record of a full page along to the next one, where fewer than 20 stand on a page: of large
+ * records that is a noticeable share. */
 static double fill_at_best(const struct leaves *before, const struct leaves *after)
 {
     double record = (after->octets - before->octets) / (MESSAGES - MESSAGES / 10);
