@@ -41,12 +41,16 @@ static int one(struct cli *c, const char *file)
     if (err != OK)
         return cli_fail(c, "cannot read %s: %s", file, cli_err_str(err));
     err = dmarc_report_read(data, len, &r);
+    if (err == ERR_FORMAT)
+        err = dmarc_report_read_mail(data, len, &r);
     free(data);
     if (err == ERR_LIMIT)
         return cli_fail(c, "%s is larger than a report may be (%d octets, %d when it is packed)", file,
                         DMARC_REPORT_TEXT_MAX, DMARC_REPORT_PACKED_MAX);
     if (err != OK)
-        return cli_fail(c, "%s is no DMARC report: give the attachment itself, a .xml, .xml.gz or .zip file", file);
+        return cli_fail(c,
+                        "%s is no DMARC report: give the mail that brought it, or its attachment (.xml, .xml.gz, .zip)",
+                        file);
     print_report(&r);
     return EXIT_DONE;
 }

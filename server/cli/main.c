@@ -225,8 +225,8 @@ static const struct command commands[] = {
      "T is UTC: 2026-11-29, 2026-11-29T14:00, \"2 hours ago\", 3d.\n"
      "journalctl -o cat -u letterlock | letterlock trace ann@example.org --with shop@example.net"},
     {"dmarc-report", NULL, command_dmarc_report, "FILE...", 1, CLI_ARGS_MAX, 0,
-     "Say what another server's DMARC reports tell of mail in our domains' names (RFC 9990): the attachments of its\n"
-     "mails, FILE.xml, FILE.xml.gz or FILE.zip; - is stdin."},
+     "Say what another server's DMARC reports tell of mail in our domains' names (RFC 9990): its mails, or\n"
+     "their attachments, FILE.xml, FILE.xml.gz or FILE.zip; - is stdin."},
     {"tls-report", NULL, command_tls_report, "FILE...", 1, CLI_ARGS_MAX, 0,
      "Say what another server's TLS reports tell (RFC 8460): the attachments of its mails, FILE.json or\n"
      "FILE.json.gz; - is stdin."},

@@ -1,4 +1,5 @@
-/* Any bytes as a DMARC report, packed or not: refused, or counted so that the parts are no more than the whole. */
+/* Any bytes as a DMARC report, packed or not, or as a mail with one: refused, or counted so that the parts are no more
+ * than the whole. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct dmarc_report r;
 
-    if (dmarc_report_read(data, size, &r) != OK)
+    if (dmarc_report_read(data, size, &r) != OK && dmarc_report_read_mail(data, size, &r) != OK)
         return 0;
     CHECK(*r.domain && records_name_valid(r.domain));
     CHECK(r.passed <= r.messages && r.by_dkim <= r.passed && r.by_spf <= r.passed);

@@ -1,5 +1,7 @@
 """letterlock dmarc-report: reports as others send them, for people. The report of the world is RFC 7489's example
 (appendix C) as Google and others fill it in; the mail has it packed by gzip, or in a ZIP archive."""
+import email.message
+import email.policy
 import gzip
 import io
 import subprocess
@@ -53,16 +55,51 @@ def test_read(tmp_path):
     assert run("-", stdin=REPORT).stdout == WANTED
 
 
+def mail(data, subtype="gzip", before=(), cte="base64"):
+    m = email.message.EmailMessage()
+    m["Subject"] = "Report Domain: bank.example Submitter: large.example Report-ID: <1339>"
+    m.set_content("This is an aggregate report.")
+    for kind, other in before:
+        m.add_attachment(other, "application", kind, filename="a")
+    m.add_attachment(data, "application", subtype, filename="large.example!bank.example!1!2.xml.gz", cte=cte)
+    return m
+
+
+def test_mails_that_bring_one(tmp_path):
+    packed = gzip.compress(REPORT.encode())
+    alone = email.message.EmailMessage()  # as Microsoft and others send it: nothing else
+    alone.set_content(packed, "application", "gzip")
+    forwarded = email.message.EmailMessage()
+    forwarded.set_content("see below")
+    forwarded.add_attachment(packed, "application", "octet-stream", filename="r.xml.gz")
+    forms = [mail(packed), alone, forwarded, mail(archive(zipfile.ZIP_DEFLATED), "zip"), mail(REPORT.encode(), "xml"),
+             mail(REPORT.encode(), "xml", cte="quoted-printable"),
+             mail(packed, before=[("pdf", b"%PDF-1.4"), ("gzip", gzip.compress(b"no report"))])]
+    for n, m in enumerate(forms):
+        (tmp_path / str(n)).write_bytes(m.as_bytes(policy=email.policy.SMTP))
+    r = run(*(tmp_path / str(n) for n in range(len(forms))))
+    assert (r.returncode, r.stderr) == (0, "") and r.stdout == WANTED * len(forms)
+
+
+def test_a_mail_with_too_much_in_it(tmp_path):
+    path = tmp_path / "m"
+    path.write_bytes(mail(gzip.compress(REPORT.encode()), before=[("gzip", b"x")] * 4).as_bytes())
+    assert run(path).returncode == 1
+    path.write_bytes(mail(gzip.compress(REPORT.encode()), before=[("gzip", b"x" * 2_000_000)]).as_bytes())
+    r = run(path)
+    assert r.returncode == 1 and "is larger than a report may be" in r.stderr
+
+
 def test_what_is_no_report(tmp_path):
-    good, mail, large, entities = (tmp_path / n for n in "gmle")
+    good, words, large, entities = (tmp_path / n for n in "gmle")
     good.write_text(REPORT)
-    mail.write_text("Subject: Report Domain: bank.example\n\nhello\n")
+    words.write_text("Subject: Report Domain: bank.example\n\nhello\n")
     large.write_bytes(gzip.compress(b" " * 9_000_000))
     entities.write_text(REPORT.replace("<feedback>", "<!DOCTYPE f [<!ENTITY a 'x'>]><feedback>", 1))
-    r = run(mail, good, large, entities, tmp_path / "none")
+    r = run(words, good, large, entities, tmp_path / "none")
     assert r.returncode == 1 and r.stdout == WANTED
     lines = r.stderr.splitlines()
-    assert "is no DMARC report: give the attachment itself" in lines[0]
+    assert "is no DMARC report: give the mail that brought it" in lines[0]
     assert "is larger than a report may be" in lines[1]
     assert "is no DMARC report" in lines[2]
     assert "cannot read" in lines[3]

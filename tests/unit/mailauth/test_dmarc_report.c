@@ -191,12 +191,41 @@ static void test_archives(void **state)
     assert_int_equal(read_octets(text, 33 + len), ERR_FORMAT);
 }
 
+/* Parts within parts, as deep and as many as somebody likes. */
+static int read_mail(const char *text)
+{
+    return dmarc_report_read_mail(text, strlen(text), &got);
+}
+
+static void test_mails(void **state)
+{
+    static char text[64 * 1024];
+    char *at = text;
+
+    got.domain[0] = '\0';
+    assert_int_equal(read_mail("Content-Type: application/xml\r\n\r\n" HEAD "</feedback>"), OK);
+    assert_string_equal(got.domain, "bank.example");
+    assert_int_equal(read_mail("Content-Type: text/plain\r\n\r\n" HEAD "</feedback>"), ERR_FORMAT);
+    assert_int_equal(read_mail("Subject: x\r\n\r\n" HEAD "</feedback>"), ERR_FORMAT); /* of no type */
+    assert_int_equal(read_mail(""), ERR_FORMAT);
+    for (int i = 0; i < 500; i++) /* each within the one before */
+        at += sprintf(at, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
+    sprintf(at, "Content-Type: application/xml\r\n\r\n" HEAD "</feedback>");
+    assert_int_equal(read_mail(text), ERR_FORMAT);
+    at = text + sprintf(text, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+    for (int i = 0; i < 500; i++)
+        at += sprintf(at, "--b\r\nContent-Type: text/plain\r\n\r\nx\r\n");
+    assert_int_equal(read_mail(text), ERR_LIMIT);
+    assert_string_equal(got.domain, "bank.example");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_numbers_that_are_none),
         cmocka_unit_test(test_what_is_none), cmocka_unit_test(test_long_and_deep),
         cmocka_unit_test(test_too_large),    cmocka_unit_test(test_archives),
+        cmocka_unit_test(test_mails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
