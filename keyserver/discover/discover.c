@@ -387,8 +387,10 @@ struct discover_result discover_result(const struct discover *d)
         const enum discover_outcome o = believed(d, s);
         if (o == DISCOVER_FOUND && (best == DISCOVER_SOURCES || trusts[s] > trusts[best]))
             best = s;
-        if (outcomes[o].passes)
+        if (outcomes[o].passes) {
+            r.passes = true;
             r.keep = KEEP_FAILED;
+        }
         if (r.outcome == DISCOVER_NONE && tells(o)) {
             r.outcome = o;
             r.source = s;

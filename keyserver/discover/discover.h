@@ -111,6 +111,7 @@ struct discover_result {
                                     * that might have, gives nothing */
     enum discover_source source;
     enum discover_trust trust;
+    bool passes;         /* nothing was found, and asking again soon may bring something: of a source nothing was had */
     bool differs;        /* another source has another certificate */
     const uint8_t *cert; /* minimised; lives as long as the machine */
     size_t len;
@@ -118,7 +119,7 @@ struct discover_result {
     uint32_t keep; /* seconds that this may be kept */
 };
 struct discover_result discover_result(const struct discover *d);
-/* Whether asking again soon may bring something else: nothing was had. */
+/* Whether nothing was had. */
 bool discover_outcome_passes(enum discover_outcome o);
 
 /* A certificate that came in another way, judged for an address, in its one spelling, as those are that are found. At

@@ -32,7 +32,7 @@ struct entry {
     uint64_t found; /* ms of the loop, when it was */
     uint64_t until; /* ms of the loop; what was found counts so long */
     uint64_t ends;  /* seconds since 1970: the key's own end; 0: never */
-    enum discover_outcome outcome;
+    bool passes;    /* there is no key, and soon there may be one */
     enum known_from from;
     uint8_t *cert;
     size_t len;
@@ -198,12 +198,9 @@ static void keep(struct entry *e, const struct discover_result *r)
     free(e->cert);
     e->cert = NULL;
     e->len = 0;
-    e->outcome = r->outcome;
-    if (!cert) {
-        if (r->cert)
-            e->outcome = DISCOVER_UNREACHABLE; /* no memory for it: later */
+    e->passes = r->cert ? true /* no memory for it */ : r->passes;
+    if (!cert)
         return;
-    }
     memcpy(cert, r->cert, r->len);
     e->cert = cert;
     e->len = r->len;
@@ -325,7 +322,7 @@ static int tell(const struct entry *e, struct known **ret)
 {
     if (e->cert)
         return known_of(e->cert, e->len, &e->verdict, e->from, ret);
-    return discover_outcome_passes(e->outcome) ? ERR_AGAIN : ERR_NO_KEY;
+    return e->passes ? ERR_AGAIN : ERR_NO_KEY;
 }
 
 bool submission_strangers_revoked(struct strangers *s, const char *address, const uint8_t *fpr, size_t len)
