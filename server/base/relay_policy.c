@@ -355,8 +355,10 @@ size_t relay_policy_ports(const struct relay_policy *p, uint16_t *out, size_t ma
 
 bool relay_source_is_private(const struct relay_source *s)
 {
-    const uint8_t *p = (const uint8_t *)&s->v4;
+    const uint8_t *p = (const uint8_t *)&s->v4, *q = (const uint8_t *)&s->v6;
+    const bool private4 = p[0] == 10 || (p[0] == 172 && (p[1] & 0xf0) == 16) || (p[0] == 192 && p[1] == 168) ||
+                          (p[0] == 100 && (p[1] & 0xc0) == 64); /* RFC 1918, RFC 6598 */
+    const bool private6 = (q[0] & 0xfe) == 0xfc;                /* RFC 4193 */
 
-    return s->has4 && (p[0] == 10 || (p[0] == 172 && (p[1] & 0xf0) == 16) || (p[0] == 192 && p[1] == 168) ||
-                       (p[0] == 100 && (p[1] & 0xc0) == 64));
+    return (s->has4 && private4) || (s->has6 && private6);
 }

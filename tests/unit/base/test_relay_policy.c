@@ -120,12 +120,37 @@ static void an_empty_one_says_nothing(void **state)
     relay_policy_free(p);
 }
 
+static void what_others_do_not_see(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_private;
+    } rows[] = {{"192.0.2.1", false},
+                {"10.1.2.3", true},
+                {"172.31.0.1", true},
+                {"172.32.0.1", false},
+                {"192.168.0.1", true},
+                {"100.127.0.1", true},
+                {"2001:db8::1", false},
+                {"fd12::1", true},
+                {"192.0.2.1,fc00::1", true},
+                {"10.0.0.1,2001:db8::1", true},
+                {"192.0.2.1,2001:db8::1", false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct relay_source s;
+        assert_int_equal(relay_source_parse(rows[i].text, &s), OK);
+        if (relay_source_is_private(&s) != rows[i].is_private)
+            fail_msg("%s", rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_say_what_they_say),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(an_empty_one_says_nothing),
+        cmocka_unit_test(what_others_do_not_see),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
