@@ -300,6 +300,45 @@ static int erase(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE], co
     return err;
 }
 
+/* What stands under an address's hash, and in the indexes that lead to it: found by its name alone. */
+enum { RUBBLE_MAX = 512 };
+struct rubble {
+    const uint8_t *hash;
+    size_t n;
+    struct schema_keybuf key[RUBBLE_MAX];
+    uint8_t len[RUBBLE_MAX];
+};
+
+static int rubble_one(void *arg, struct slice key, struct slice value)
+{
+    struct rubble *r = arg;
+    const bool of_chunk = key.data[0] == 'c';
+    const size_t at = of_chunk ? 1 : key.len - RECORD_HASH_SIZE;
+    (void)value;
+    if (key.len < 1 + RECORD_HASH_SIZE || memcmp(key.data + at, r->hash, RECORD_HASH_SIZE) != 0)
+        return OK;
+    memcpy(r->key[r->n].b, key.data, key.len);
+    r->len[r->n++] = (uint8_t)key.len;
+    return r->n == RUBBLE_MAX;
+}
+
+/* A damaged one says neither how many pieces it has nor by which keys it is found, so the indexes are gone through. */
+static int erase_damaged(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE])
+{
+    static struct rubble r;
+    struct schema_keybuf from, to;
+    int err = OK;
+    r.n = 0;
+    r.hash = hash;
+    for (const char *letter = "cwf"; err == OK && *letter; letter++)
+        err = engine_scan(w->t, PART_KEYSERVER, key_simple(&from, *letter), key_simple(&to, (char)(*letter + 1)), 0,
+                          rubble_one, &r);
+    err = err < 0 ? err : write_del(w, key_hash(&from, 'p', hash));
+    for (size_t i = 0; err == OK && i < r.n; i++)
+        err = write_del(w, slice_of(r.key[i].b, r.len[i]));
+    return err;
+}
+
 /* Its form, and that it is of nobody else. */
 static int is_fit(const char *address, struct slice cert)
 {
@@ -319,14 +358,14 @@ int published_set(struct store_write *w, const char *address, struct slice cert,
     uint8_t hash[RECORD_HASH_SIZE];
     published_hash(w->keys, address, hash);
     int err = schema_get_published(w->t, w->keys, hash, &p);
-    const bool there = err == OK;
-    if (err != OK && err != ERR_NOT_FOUND)
+    const bool there = err == OK, damaged = err == ERR_FORMAT || err == ERR_CRYPTO;
+    if (err != OK && err != ERR_NOT_FOUND && !damaged)
         return err;
-    if (there ? p.len == cert.len && !memcmp(p.cert, cert.data, cert.len) : cert.len == 0)
+    if (there ? p.len == cert.len && !memcmp(p.cert, cert.data, cert.len) : cert.len == 0 && !damaged)
         return OK;
     err = cert.len ? is_fit(address, cert) : OK;
-    if (err == OK && there)
-        err = erase(w, hash, &p);
+    if (err == OK && (there || damaged))
+        err = there ? erase(w, hash, &p) : erase_damaged(w, hash);
     if (err == OK && cert.len) {
         p = (struct published){.since = w->now, .why = why, .len = (uint32_t)cert.len};
         memcpy(p.address, address, strlen(address) + 1);

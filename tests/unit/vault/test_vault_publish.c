@@ -318,6 +318,31 @@ static void audit_finds_what_does_not_fit(void **state)
     }
 }
 
+/* What is damaged is no reason for ever to publish nothing: what comes next stands in its place, or nothing does. */
+static void what_is_damaged_is_replaced(void **state)
+{
+    static char long_id[PUBLISHED_FRONT + sizeof(" <" ALICE ">")];
+    const struct made small = made_of(ANY, ALICE, NULL);
+    (void)state;
+    memset(long_id, 'b', PUBLISHED_FRONT);
+    memcpy(long_id + PUBLISHED_FRONT, " <" ALICE ">", sizeof(" <" ALICE ">"));
+    const struct made large = made_of(ANY, long_id, NULL);
+    for (unsigned i = 0; i < 6; i++) {
+        struct schema_keybuf kb;
+        struct bench b;
+        house(&b);
+        assert_int_equal(publish(&b, ALICE, &large), OK);
+        put(&b, first_key(&b, i < 4 ? 'p' : 'c', &kb), slice_of("\1damaged", i % 2 ? 8 : 2));
+        assert_true(count(&b).faults > 0);
+        assert_int_equal(i % 4 < 2 ? publish(&b, ALICE, &small) : withdraw(&b, ALICE), OK);
+        const struct counted c = count(&b);
+        assert_int_equal(c.faults, 0);
+        assert_int_equal(c.entries, i % 4 < 2);
+        assert_int_equal(changes(&b), 2);
+        bench_close(&b);
+    }
+}
+
 /* The vectors of draft-koch-openpgp-webkey-service section 3.1, and of its users. */
 static void test_wkd(void **state)
 {
@@ -349,11 +374,9 @@ static void test_wkd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(who_may_be_found_with_what),
-        cmocka_unit_test(how_it_is_found),
-        cmocka_unit_test(what_is_so_already_is_no_change),
-        cmocka_unit_test(audit_finds_what_does_not_fit),
-        cmocka_unit_test(test_wkd),
+        cmocka_unit_test(who_may_be_found_with_what),      cmocka_unit_test(how_it_is_found),
+        cmocka_unit_test(what_is_so_already_is_no_change), cmocka_unit_test(audit_finds_what_does_not_fit),
+        cmocka_unit_test(what_is_damaged_is_replaced),     cmocka_unit_test(test_wkd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
