@@ -58,11 +58,12 @@ enum role_msg {
     ROLE_MSG_CHALLENGES,  /* what an ACME server is answered (challenges_pack), to a role that serves HTTP; before GO if
                             there are any, and whenever they change */
     ROLE_MSG_READY = 100, /* role -> master */
-    ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (u32 counter, u64 value) */
-    ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
-    ROLE_MSG_LOGIN_DONE,   /* role -> master, id of the question: u8 failed */
-    ROLE_MSG_PEER_GONE,    /* role -> master: u8 enum role, whose channel ended and has had no successor for a second;
+    ROLE_MSG_STATUS_REPLY,  /* role -> master: u32 n, then n times (u32 counter, u64 value) */
+    ROLE_MSG_LOGIN_ASK,     /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
+    ROLE_MSG_LOGIN_DONE,    /* role -> master, id of the question: u8 failed */
+    ROLE_MSG_PEER_GONE,     /* role -> master: u8 enum role, whose channel ended and has had no successor for a second;
                               said again each second */
+    ROLE_MSG_LOGIN_FORGIVE, /* role -> master: raw17 peer, raw17 network: one that was counted as failed was right */
 };
 
 /* What was received before ROLE_GO. Secrets in it live in secmem and are wiped by role_start_wipe. */

@@ -91,7 +91,7 @@ const struct role_row roles_table[ROLES] = {
     [ROLE_FETCHER] = {.name = "fetcher", .servers = ROLE_BIT(ROLE_RESOLVER), .stop_stage = 1, .memory_mb = 256},
     [ROLE_WEB] = {.name = "web",
                   .instances = INSTANCES(web_instances),
-                  .traits = ROLE_HAS_TLS | ROLE_ANSWERS_ACME,
+                  .traits = ROLE_HAS_TLS | ROLE_ANSWERS_ACME | ROLE_LETS_IN,
                   .uses = WEB_USES,
                   .tls = TLS_WEB,
                   .listeners = LISTEN_BIT(LISTEN_HTTP) | LISTEN_BIT(LISTEN_HTTPS),

@@ -14,6 +14,7 @@ struct login_try {
     struct timer *pause;    /* what master told it to wait; NULL: nothing so far */
     uint8_t peer[LOGIN_KEY_SIZE], network[LOGIN_KEY_SIZE];
     uint64_t waited; /* ms so far */
+    bool price;      /* nothing is tried: it counts */
     struct slice user, password;
     unsigned scope;
     view_proof_fn *fits;
@@ -155,13 +156,13 @@ static void tell(struct login *g, bool failed)
 static void try_now(struct login *g, struct login_try *t)
 {
     struct check c = {.t = t};
-    int err = view_run(g->view, check, &c);
+    int err = t->price ? OK : view_run(g->view, check, &c);
 
     if (err == ERR_DENIED)
         log_event(login_failed);
-    tell(g, err == ERR_DENIED);
+    tell(g, t->price || err == ERR_DENIED);
     ask_next(g);
-    finish(t, err, err == OK ? &c.result : NULL);
+    finish(t, err, err == OK && !t->price ? &c.result : NULL);
 }
 
 int login_reply(void *arg, uint64_t id, uint64_t wait_ms)
@@ -211,25 +212,63 @@ void login_destroy(struct login *g)
     free(g);
 }
 
-int login_start(struct login *g, const struct login_params *p, login_done_fn *done, void *arg, struct login_try **ret)
+static void put_keys(const struct sockaddr_storage *peer, uint8_t ret_peer[LOGIN_KEY_SIZE],
+                     uint8_t ret_network[LOGIN_KEY_SIZE])
+{
+    ret_peer[0] = (uint8_t)addr_peer_key(peer, ret_peer + 1);
+    ret_network[0] = (uint8_t)addr_network_key(peer, ret_network + 1);
+}
+
+static struct login_try *try_create(struct login *g, const struct sockaddr_storage *peer, login_done_fn *done,
+                                    void *arg)
 {
     struct login_try *t = calloc(1, sizeof(*t));
 
     if (!t)
-        return ERR_MEMORY;
+        return NULL;
     t->g = g;
-    t->peer[0] = (uint8_t)addr_peer_key(p->peer, t->peer + 1);
-    t->network[0] = (uint8_t)addr_network_key(p->peer, t->network + 1);
+    put_keys(peer, t->peer, t->network);
+    t->done = done;
+    t->arg = arg;
+    return t;
+}
+
+int login_start(struct login *g, const struct login_params *p, login_done_fn *done, void *arg, struct login_try **ret)
+{
+    struct login_try *t = try_create(g, p->peer, done, arg);
+
+    if (!t)
+        return ERR_MEMORY;
     t->user = p->user;
     t->password = p->password;
     t->scope = p->scope;
     t->fits = p->fits;
     t->fits_arg = p->fits_arg;
-    t->done = done;
-    t->arg = arg;
     enqueue(g, t);
     *ret = t;
     return OK;
+}
+
+int login_price(struct login *g, const struct sockaddr_storage *peer, login_done_fn *done, void *arg,
+                struct login_try **ret)
+{
+    struct login_try *t = try_create(g, peer, done, arg);
+
+    if (!t)
+        return ERR_MEMORY;
+    t->price = true;
+    enqueue(g, t);
+    *ret = t;
+    return OK;
+}
+
+void login_forgive(struct login *g, const struct sockaddr_storage *peer)
+{
+    uint8_t out[2 * LOGIN_KEY_SIZE];
+    struct pack p = {.data = out, .len = sizeof(out), .cap = sizeof(out)};
+
+    put_keys(peer, out, out + LOGIN_KEY_SIZE);
+    (void)g->send(ROLE_MSG_LOGIN_FORGIVE, 0, &p); /* if it cannot be sent, its peer waits the longer */
 }
 
 void login_cancel(struct login_try *t)

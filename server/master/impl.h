@@ -159,6 +159,7 @@ int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd
 /* logins.c: ROLE_MSG_LOGIN_. Not OK: a bad message. */
 int logins_ask(struct proc *p, const struct ipc_msg *msg);
 int logins_done(struct proc *p, const struct ipc_msg *msg);
+int logins_forgive(struct proc *p, const struct ipc_msg *msg);
 void logins_role_gone(struct proc *p); /* what it had in hand counts as failed */
 
 /* store.c: the store's file. store_take: the one to be served; not OK: why says what is wrong and what to do */

@@ -42,6 +42,17 @@ int logins_done(struct proc *p, const struct ipc_msg *msg)
     return OK;
 }
 
+int logins_forgive(struct proc *p, const struct ipc_msg *msg)
+{
+    struct throttle_key k;
+
+    if (!(p->row->traits & ROLE_LETS_IN) || msg->payload.len != sizeof(k))
+        return ERR_FORMAT;
+    memcpy(&k, msg->payload.data, sizeof(k));
+    throttle_forgive(p->master->throttle, &k, loop_now_ms(p->master->loop));
+    return OK;
+}
+
 void logins_role_gone(struct proc *p)
 {
     if (p->trying)

@@ -171,6 +171,7 @@ static int on_message(void *arg, struct ipc_msg *msg)
     case ROLE_MSG_STATUS_REPLY: p->master->watcher.on_status(p, msg->id, msg->payload); return OK;
     case ROLE_MSG_LOGIN_ASK: return logins_ask(p, msg);
     case ROLE_MSG_LOGIN_DONE: return logins_done(p, msg);
+    case ROLE_MSG_LOGIN_FORGIVE: return logins_forgive(p, msg);
     case ROLE_MSG_PEER_GONE: return peer_gone(p, msg);
     default: return ERR_FORMAT;
     }

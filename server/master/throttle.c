@@ -106,6 +106,13 @@ static void count(struct throttle *t, const uint8_t key[LOGIN_KEY_SIZE], uint64_
     e->in_hand++;
 }
 
+static void take_back(struct entry *e, uint64_t now_ms)
+{
+    e->failures = failures_now(e, now_ms);
+    e->failures -= e->failures < FAILURE ? e->failures : FAILURE;
+    e->failed_ms = now_ms;
+}
+
 /* Its place may have been taken meanwhile. */
 static void settle(struct throttle *t, const uint8_t key[LOGIN_KEY_SIZE], bool failed, uint64_t now_ms)
 {
@@ -114,11 +121,8 @@ static void settle(struct throttle *t, const uint8_t key[LOGIN_KEY_SIZE], bool f
     if (!e || !e->in_hand)
         return;
     e->in_hand--;
-    if (failed)
-        return;
-    e->failures = failures_now(e, now_ms);
-    e->failures -= e->failures < FAILURE ? e->failures : FAILURE;
-    e->failed_ms = now_ms;
+    if (!failed)
+        take_back(e, now_ms);
 }
 
 static uint64_t delay(const struct entry *e, bool with_in_hand, uint32_t forgiven, uint64_t now_ms)
@@ -154,4 +158,14 @@ void throttle_done(struct throttle *t, const struct throttle_key *k, bool failed
 {
     settle(t, k->peer, failed, now_ms);
     settle(t, k->network, failed, now_ms);
+}
+
+void throttle_forgive(struct throttle *t, const struct throttle_key *k, uint64_t now_ms)
+{
+    struct entry *peer = find(t, k->peer), *network = find(t, k->network);
+
+    if (peer)
+        take_back(peer, now_ms);
+    if (network)
+        take_back(network, now_ms);
 }

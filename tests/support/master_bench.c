@@ -105,7 +105,8 @@ static int role_on_answer(void *arg, uint64_t id, uint64_t wait_ms)
     return OK;
 }
 
-/* "login:" and what is sent, in this order: a: ask, s: ask, cut short, o, f: the try went well, failed. */
+/* "login:" and what is sent, in this order: a: ask, s: ask, cut short, o, f: the try went well, failed,
+ * g: one that failed is forgiven, h: the same, cut short. */
 static void speak_of_logins(const char *what)
 {
     static const uint8_t ask[2 * LOGIN_KEY_SIZE + 8] = {4, 10, 0, 0, 1, [LOGIN_KEY_SIZE] = 3, 10};
@@ -115,6 +116,11 @@ static void speak_of_logins(const char *what)
         uint8_t out[sizeof(ask)];
         struct pack p;
         pack_init(&p, out, sizeof(out));
+        if (*what == 'g' || *what == 'h') {
+            pack_raw(&p, ask, sizeof(ask) - 8 - (*what == 'h'));
+            role_send(ROLE_MSG_LOGIN_FORGIVE, 0, &p);
+            continue;
+        }
         if (*what == 'a' || *what == 's')
             pack_raw(&p, ask, sizeof(ask) - (*what == 's'));
         else

@@ -23,6 +23,14 @@ static int master_send(enum role_msg type, uint64_t id, const struct pack *paylo
         throttle_done(master.throttle, &master.key, payload->data[0], loop_now_ms(master.loop));
         return OK;
     }
+    if (type == ROLE_MSG_LOGIN_FORGIVE) {
+        struct throttle_key key;
+        assert_int_equal(payload->len, sizeof(key));
+        memcpy(&key, payload->data, sizeof(key));
+        master.forgiven++;
+        throttle_forgive(master.throttle, &key, loop_now_ms(master.loop));
+        return OK;
+    }
     assert_int_equal(type, ROLE_MSG_LOGIN_ASK);
     assert_int_equal(payload->len, sizeof(master.key) + 8);
     assert_false(master.in_hand); /* one at a time */

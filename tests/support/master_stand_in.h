@@ -20,7 +20,7 @@ struct master_state {
     uint64_t id, wait_ms;
     struct defer answer;
     bool silent, in_hand; /* silent: asks are not answered */
-    unsigned asked, failed;
+    unsigned asked, failed, forgiven;
 };
 extern struct master_state master;
 

@@ -174,12 +174,48 @@ static void test_answers_nobody_asked_for(void **state)
     assert_int_equal(outcomes[0].err, OK);
 }
 
+static void paid(void *arg, int err, const struct login_result *r)
+{
+    struct outcome *o = arg;
+    assert_null(r);
+    o->done = true;
+    o->err = err;
+    if (++ended == awaited)
+        loop_stop(bench.loop);
+}
+
+static const struct sockaddr_storage *stranger(void)
+{
+    static struct sockaddr_storage peer = {.ss_family = AF_INET};
+    ((struct sockaddr_in *)&peer)->sin_addr.s_addr = htonl(0x0a000001);
+    return &peer;
+}
+
+/* Each exchange that begins counts as a failed try until it has ended well. */
+static void test_paid_for(void **state)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(login_price(login, stranger(), paid, &outcomes[0], &outcomes[0].t), OK);
+        assert_int_equal(wait_for(i + 1, PATIENCE_MS), i + 1);
+        assert_int_equal(outcomes[0].err, OK);
+        login_forgive(login, stranger());
+    }
+    assert_int_equal(master.asked, 5);
+    assert_int_equal(master.failed, 5);
+    assert_int_equal(master.forgiven, 5);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(login_price(login, stranger(), paid, &outcomes[i], &outcomes[i].t), OK);
+    assert_int_equal(wait_for(9, PATIENCE_MS), 9);
+    assert_int_equal(master.asked, 10); /* the fourth one had to wait */
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, up, down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_right_and_wrong), T(test_slowed), T(test_silence), T(test_cancelled), T(test_answers_nobody_asked_for),
+        T(test_right_and_wrong),          T(test_slowed),   T(test_silence), T(test_cancelled),
+        T(test_answers_nobody_asked_for), T(test_paid_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,11 +34,12 @@ static void bad_messages_end_their_sender(void **state)
     static const struct {
         const char *name, *how;
     } all[] = {
-        {"access", "login:s"},    /* cut short */
-        {"access", "login:aa"},   /* two in hand */
-        {"access", "login:f"},    /* none in hand */
-        {"access", "login:aff"},  /* told twice */
-        {"gpg-judge", "login:a"}, /* no business of it */
+        {"access", "login:s"},                              /* cut short */
+        {"access", "login:aa"},                             /* two in hand */
+        {"access", "login:f"},                              /* none in hand */
+        {"access", "login:aff"},                            /* told twice */
+        {"access", "login:h"},                              /* cut short */
+        {"gpg-judge", "login:g"}, {"gpg-judge", "login:a"}, /* no business of it */
         {"vault", "login:a"},
     };
 
@@ -73,6 +74,8 @@ static void counts_outlive_processes(void **state)
     assert_int_equal(s->wait_ms, 0);
     s = again("access", "login:a", 1);
     assert_true(s->wait_ms > 0 && s->wait_ms <= 500);
+    s = again("access", "login:ga", 1);
+    assert_int_equal(s->wait_ms, 0);
     assert_int_equal(master_find("ingest", 0)->restarts, 0);
     stop();
 }

@@ -117,6 +117,31 @@ static void test_in_hand(void **state)
     throttle_destroy(t);
 }
 
+/* What was counted from its beginning and ended well is as if it had never been, and no more than that. */
+static void test_forgiven(void **state)
+{
+    struct throttle *t = throttle_create(1024);
+    struct throttle_key a = v4(0x0a000001), other = v4(0x0b000001);
+
+    for (int i = 0; i < 100; i++) {
+        fails(t, &a, 1000);
+        throttle_forgive(t, &a, 1000);
+    }
+    assert_int_equal(delay(t, &a, 1000), 0);
+    for (int i = 0; i < 3; i++)
+        fails(t, &a, 1000);
+    throttle_forgive(t, &other, 1000); /* nobody knows it */
+    assert_int_equal(delay(t, &a, 1000), 500);
+    throttle_forgive(t, &a, 1000);
+    assert_int_equal(delay(t, &a, 1000), 0);
+    for (int i = 0; i < 10; i++)
+        throttle_forgive(t, &a, 1000); /* nothing is kept for later */
+    for (int i = 0; i < 3; i++)
+        fails(t, &a, 1000);
+    assert_int_equal(delay(t, &a, 1000), 500);
+    throttle_destroy(t);
+}
+
 /* Strangers come by in numbers, more than there are places: who fails much stays, memory stays the same. */
 static void test_full(void **state)
 {
@@ -141,9 +166,8 @@ static void test_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_delay),
-        cmocka_unit_test(test_network_is_slowed),
-        cmocka_unit_test(test_in_hand),
+        cmocka_unit_test(test_delay),   cmocka_unit_test(test_network_is_slowed),
+        cmocka_unit_test(test_in_hand), cmocka_unit_test(test_forgiven),
         cmocka_unit_test(test_full),
     };
 
