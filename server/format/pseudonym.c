@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/format/protection.h"
+#include "server/core/base64url.h"
 #include "server/core/error.h"
+#include "server/format/protection.h"
 
 #define PREFIX "p1."
 
@@ -32,7 +33,7 @@ static void stream(const struct keys *k, const uint8_t tag[TAG], uint8_t *data, 
 int pseudonym_make(const uint8_t key[32], const char *domain, const char *id, char *out, size_t cap)
 {
     uint8_t blob[BLOB_MAX] = {0};
-    char text[sodium_base64_ENCODED_LEN(BLOB_MAX, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+    char text[BASE64URL_LEN(BLOB_MAX) + 1];
     struct keys k;
     size_t len = strlen(id), padded = (len + PAD - 1) / PAD * PAD;
     if (!len || padded > ID_MAX)
@@ -42,7 +43,7 @@ int pseudonym_make(const uint8_t key[32], const char *domain, const char *id, ch
     crypto_generichash(blob, TAG, blob + TAG, padded, k.tag, sizeof(k.tag));
     stream(&k, blob, blob + TAG, padded);
     sodium_memzero(&k, sizeof(k));
-    sodium_bin2base64(text, sizeof(text), blob, TAG + padded, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    base64url_write(slice_of(blob, TAG + padded), text);
     if (strlen(PREFIX) + strlen(text) + 1 + strlen(domain) + 1 > cap)
         return ERR_LIMIT;
     snprintf(out, cap, PREFIX "%s@%s", text, domain);
@@ -52,15 +53,14 @@ int pseudonym_make(const uint8_t key[32], const char *domain, const char *id, ch
 int pseudonym_open(const uint8_t key[32], const char *domain, const char *pseudonym, char *out, size_t cap)
 {
     uint8_t blob[BLOB_MAX + 3], tag[TAG];
-    size_t len;
     struct keys k;
-    const char *at = strchr(pseudonym, '@'), *end;
+    const char *at = strchr(pseudonym, '@');
     if (!at || strncmp(pseudonym, PREFIX, strlen(PREFIX)) || strcasecmp(at + 1, domain))
         return ERR_NOT_FOUND;
     const char *text = pseudonym + strlen(PREFIX);
-    if (sodium_base642bin(blob, sizeof(blob), text, (size_t)(at - text), NULL, &len, &end,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
-        end != at || len < TAG + PAD || (len - TAG) % PAD || len > BLOB_MAX)
+    const long octets = base64url_read(slice_of(text, (size_t)(at - text)), blob, sizeof(blob));
+    const size_t len = (size_t)octets;
+    if (octets < TAG + PAD || (len - TAG) % PAD || len > BLOB_MAX)
         return ERR_NOT_FOUND;
     derive(key, &k);
     stream(&k, blob, blob + TAG, len - TAG);

@@ -59,7 +59,7 @@ GRAMMARS = {
         ['strchr("()<>@,;:\\\\\\"/[]?=", c)', 'strncasecmp(type, "multipart/", 10)']),
     "base64 is decoded": (
         {"server/core/digit.c",
-         "server/format/pseudonym.c"},  # of our own ids, URL-safe
+         "server/core/base64url.c"},  # of JSON, tokens and our own ids
         r"'a' \+ 26|'0' \+ 52|base642bin|EVP_Decode|g_base64_decode|BIO_f_base64",
         ["return c - 'a' + 26;", "sodium_base642bin(out, n, s, len, NULL, &len, &end, 1)"]),
     "base64 has its alphabet": (
