@@ -45,6 +45,9 @@ def test_arrows_run_downwards():
     assert outside("server/format", "server/mail/", "crypto/", "server/core/") == []
     assert outside("server/proto", "server/mail/", "server/core/") == [], "engines do no input or output"
     assert outside("server/http", "server/core/") == [], "knows neither the store nor the library that speaks HTTP"
+    assert outside("webmail-api/json", "server/core/") == [], "texts and values alone"
+    below = ("webmail-api/json/", "server/http/", "server/proto/sasl.h", "crypto/", "server/core/")
+    assert outside("webmail-api/session", *below) == [], "neither the store nor any service"
     assert outside("server/autoconfig", "server/base/", "server/core/") == [], "settings, and nobody's account"
     assert outside("server/keys", "store/", "crypto/", "server/gpg/gpg.h", "server/core/") == [], "prints nothing"
     assert outside("server/dns", "server/base/", "server/core/") == [], "asks for names, and needs nothing else"

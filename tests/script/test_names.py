@@ -19,6 +19,8 @@ PREFIXES = {
         "mta_sts_", "packed_", "records_", "spf_", "srs_", "tags_", "tls_report_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/http/libhttp.a": ("http_",),
+    "webmail-api/json/libjson.a": ("json_in_", "json_out_"),
+    "webmail-api/session/libsession.a": ("cookie_", "credentials_", "csrf_"),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": (
