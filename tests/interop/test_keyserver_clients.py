@@ -11,21 +11,15 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
+import named  # noqa: E402
 
 pytestmark = pytest.mark.needs("root", "unshare", "openssl", "dirmngr", "sq", "OpenPGP.js (npm)")
 INTEROP = pathlib.Path(__file__).resolve().parent
 DOMAIN, DIRECT = harness.DOMAIN, "direct.test"
 ANN, HID, DAN = f"Ann.Lee@{DOMAIN}", f"hid@{DOMAIN}", f"dan@{DIRECT}"
 # dirmngr asks for SRV records where no port is given, and there is no DNS here.
-SCRIPT = """
-set -eu
-ip link set lo up
-mount --bind hosts /etc/hosts
-mount --bind ca.pem /etc/ssl/certs/ca-certificates.crt
-{binary} serve >serve.log 2>&1 & server=$!
-trap 'gpgconf --kill all; kill $server; wait $server || true' EXIT
-n=0; until grep -q '^ready' serve.log; do n=$((n + 1)); [ $n -lt 1200 ]; sleep 0.1; done
-export GNUPGHOME=$PWD/home SSL_CERT_FILE=$PWD/ca.pem
+WORDS = """
+export SSL_CERT_FILE=$PWD/ca.pem
 get() {{ name=$1; shift; timeout 100 "$@" >"$name.out" 2>"$name.err" || echo $? >"$name.status"; }}
 wkd="gpg --batch --no-tty --auto-key-locate clear,nodefault,wkd --locate-external-keys"
 get wkd $wkd {ann}
@@ -64,10 +58,6 @@ def npm(fpr, cert):
             json.dumps(asked)]
 
 
-def openssl(place, *args):
-    subprocess.run(["openssl", *args], cwd=place, capture_output=True, check=True)
-
-
 def answer(out):
     status = out.with_suffix(".status")
     return int(status.read_text()) if status.exists() else 0, out.read_bytes(), out.with_suffix(".err").read_bytes()
@@ -86,27 +76,13 @@ def found():
             cert.write_bytes(i.keyring.generate(address))
             i.run("account", "add", address, "--key", cert)
         i.run("account", "set", HID, "--publish", "no")
-        openssl(place, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-keyout", "ca.key", "-out",
-                "ca.pem", "-subj", "/CN=A test's authority")
-        openssl(place, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "csr", "-subj",
-                f"/CN={DOMAIN}")
-        (place / "ext").write_text(f"subjectAltName=DNS:{DOMAIN},DNS:openpgpkey.{DOMAIN},DNS:{DIRECT}\n")
-        openssl(place, "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
-                "30", "-extfile", "ext", "-out", "chain")
-        (i.dir / "tls" / "chain.pem").write_bytes((place / "chain").read_bytes() + (place / "ca.pem").read_bytes())
-        (i.dir / "tls" / "key.pem").write_bytes((place / "key").read_bytes())
-        (place / "hosts").write_text(f"127.0.0.1 localhost {DOMAIN} openpgpkey.{DOMAIN} {DIRECT}\n")
-        (place / "home").mkdir(mode=0o700)
-        (place / "home" / "dirmngr.conf").write_text(f"hkp-cacert {place}/ca.pem\nstandard-resolver\ndisable-ipv6\n")
+        named.prepare(i, DIRECT)
         fpr = i.keyring.fingerprint(ANN)
         first = i.keyring.export(ANN)
         i.keyring.unasked("--quick-set-expire", fpr, "7y")
         (place / "renewed").write_bytes(i.keyring.export(ANN))
-        p = subprocess.run(["unshare", "-n", "-m", "sh", "-c", SCRIPT.format(
-            binary=i.binary, ann=ANN, hid=HID, dan=DAN, domain=DOMAIN, fpr=fpr,
-            npm=shlex.join(map(str, npm(fpr, first))))], cwd=place, env=i.env, capture_output=True,
-            timeout=600)
-        assert p.returncode == 0, p.stderr + (place / "serve.log").read_bytes()
+        named.run(i, WORDS.format(binary=i.binary, ann=ANN, hid=HID, dan=DAN, domain=DOMAIN, fpr=fpr,
+                                  npm=shlex.join(map(str, npm(fpr, first)))))
         yield fpr, {f.stem: answer(f) for f in place.glob("*.out")}
 
 
