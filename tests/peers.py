@@ -381,3 +381,21 @@ class Connection:
     def on_quit(self, rest):
         self.say("221 2.0.0 bye")
         raise Gone
+
+
+class World:
+    """Alice and Bob here, and a server of others, to which mail for world.example goes."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        port = instance.base + 5525
+        instance.init(relay_port=port)
+        for name in ("alice", "bob"):
+            instance.add_account(name)
+        (instance.dir / "relay.policy").write_text("world.example route=127.0.0.1\n")
+        self.peer = Peer(port)
+        instance.serve()
+
+    def close(self):
+        self.peer.close()
+        self.instance.close()

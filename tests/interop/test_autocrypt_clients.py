@@ -11,33 +11,20 @@ import tempfile
 import time
 
 import harness
+import peers
 import pytest
 import terminal
 import thunderbird
-from peers import Peer
 
 TOOL = pathlib.Path(os.environ["LETTERLOCK_BINARY"]).parent / "tests/interop/autocrypt_tool"
 ALICE, BOB, OUTSIDE = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}", "carol@world.example"
 WAIT = 120
 
 
-class World:
-    """Two accounts here, and a server of others, to which relay.policy leads."""
-
+class World(peers.World):
     def __init__(self):
-        self.instance = i = harness.Instance()
-        port = i.base + 5525
-        i.init(relay_port=port)
-        for name in ("alice", "bob"):
-            i.add_account(name)
-        (i.dir / "relay.policy").write_text("world.example route=127.0.0.1\n")
-        self.peer = Peer(port)
-        i.serve()
+        super().__init__(harness.Instance())
         self.seen = 0
-
-    def close(self):
-        self.peer.close()
-        self.instance.close()
 
     def fingerprint(self, address):
         return self.instance.keyring.fingerprint(address)

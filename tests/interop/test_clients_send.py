@@ -5,31 +5,18 @@ import email.policy
 import time
 
 import harness
+import peers
 import pytest
 import terminal
 import thunderbird
-from peers import Peer
 
 ALICE, BOB, OUTSIDE = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}", "carol@world.example"
 OTHERS = 5
 
 
-class World:
-    """Two accounts here, and a server of others, to which relay.policy leads."""
-
+class World(peers.World):
     def __init__(self):
-        self.instance = i = harness.Instance()
-        port = i.base + 5525
-        i.init(relay_port=port)
-        for name in ("alice", "bob"):
-            i.add_account(name)
-        (i.dir / "relay.policy").write_text("world.example route=127.0.0.1\n")
-        self.peer = Peer(port)
-        i.serve()
-
-    def close(self):
-        self.peer.close()
-        self.instance.close()
+        super().__init__(harness.Instance())
 
     def newest(self, address, box="INBOX"):
         """As it is served, and decrypted."""
