@@ -20,8 +20,8 @@ export GNUPGHOME=$PWD/home
 
 
 def prepare(i, *names):
-    """The instance's certificate is for these names beside its own; place has ca.pem, which signed it, and two homes for
-    GnuPG, whose dirmngr trusts it."""
+    """The instance's certificate is for these names beside its own; place has ca.pem, which signed it, and two homes
+    for GnuPG, whose dirmngr trusts it."""
     place, names = i.place, [harness.DOMAIN, f"openpgpkey.{harness.DOMAIN}", *names]
     by = peers.authority(place, "ca")
     peers.issued(place, by, names)
