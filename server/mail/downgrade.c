@@ -337,7 +337,7 @@ void mail_shape(const struct iovec *mail, size_t n, struct mail_shape *ret)
             const bool end = s[i] == '\n';
 
             if (s[i] > 127 && header)
-                ret->header_utf8 = true;
+                ret->header_8bit = true;
             else if (s[i] > 127)
                 ret->body_8bit = true;
             ret->bare |= s[i] == '\0' || cr != end;

@@ -19,7 +19,7 @@ enum {
 
 struct mail_shape {
     bool body_8bit;   /* octets over 127 in the body */
-    bool header_utf8; /* octets over 127 in the message's header: SMTPUTF8 is needed */
+    bool header_8bit; /* octets over 127 in the message's header */
     bool bare;        /* a NUL, or a CR or LF alone: nothing that SMTP carries */
     uint64_t longest; /* octets of the longest line, without CRLF */
 };

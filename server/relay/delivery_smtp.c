@@ -266,10 +266,12 @@ static void refuse(struct delivery *d, enum obstacle why)
     delivery_settled(d);
 }
 
+/* A header in 8 bits whose sender did not ask for SMTPUTF8 goes as it came, as other servers send it: in whatever
+ * charset it is, and wherever it goes from there, nobody bounces it for lack of the extension. */
 static bool needs_utf8(const struct delivery *d)
 {
     const struct attempt *t = d->t;
-    bool needs = d->content->shape.header_utf8;
+    bool needs = t->envelope.smtputf8 && d->content->shape.header_8bit;
 
     for (const char *c = t->envelope.from; *c; c++)
         needs |= (uint8_t)*c >= 0x80;

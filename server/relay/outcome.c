@@ -24,7 +24,7 @@ static const struct {
     [OBSTACLE_LOGIN] = {VERDICT_DEFERRED, "451 4.7.8 The smarthost does not let us in"},
     [OBSTACLE_TOO_LARGE] = {VERDICT_FAILED, "552 5.3.4 The server there takes no message of this size"},
     [OBSTACLE_NO_SMTPUTF8] = {VERDICT_FAILED,
-                              "550 5.6.7 The server there takes no addresses with letters beyond ASCII"},
+                              "550 5.6.7 The server there takes no letters beyond ASCII in addresses and headers"},
     [OBSTACLE_CONVERSION] = {VERDICT_FAILED,
                              "554 5.6.3 It cannot be made fit for the server there without breaking it"},
     [OBSTACLE_REQUIRETLS] = {VERDICT_FAILED, "550 5.7.30 The server there does not know REQUIRETLS"},

@@ -75,6 +75,8 @@ SENT = [
     Case("says-421-behind", peer={"after": b"421 4.3.2 bye\r\n"}, times=1),
     Case("eight", peer={}, fields=EIGHT, body=UMLAUTS, times=1),
     Case("seven", peer={"ehlo": ("PIPELINING",)}, fields=EIGHT, body=UMLAUTS, times=1),
+    Case("header-eight", peer={"ehlo": ("8BITMIME",)}, fields="Subject: Grüße\r\n".encode(), times=1),
+    Case("header-latin", peer={"ehlo": ("8BITMIME", "SMTPUTF8")}, fields=b"Subject: Gr\xfc\xdfe\r\n", times=1),
     Case("long-lines", peer={}, fields=LONG, body=b"y" * 5000 + b"\r\n" + BODY, times=1),
     Case("a-only", peer={}, records="{name} A {host}", times=1),
     Case("second-mx", peer={}, records="{name} MX 5 {name}-dead\n{name} MX 20 mx.{name}\nmx.{name} A {host}\n"
@@ -356,6 +358,7 @@ def check_mail(case, peer, mail):
     if max(map(len, case.body.split(b"\r\n"))) <= 998 and (max(case.body) < 128 or "8BITMIME" in offers):
         assert body == case.body
     assert ("BODY=8BITMIME" in mail.options) == (max(case.body) >= 128 and "8BITMIME" in offers)
+    assert ("SMTPUTF8" in mail.options.split()) == ("SMTPUTF8" in case.mail_options)
     assert ("SIZE=" in mail.options) == any(o.startswith("SIZE") for o in offers)
     assert ("ENVID=" in mail.options) == ("DSN" in offers)
 

@@ -151,7 +151,7 @@ static void describe(const struct submission *s, uint64_t id, const struct iovec
         .hold_until = env->hold_until,
         .account = s->who.user.account,
         .body = shape.body_8bit ? QUEUE_8BIT : QUEUE_7BIT,
-        .smtputf8 = env->smtputf8 || shape.header_utf8,
+        .smtputf8 = env->smtputf8,
         .tls = env->requiretls   ? QUEUE_TLS_REQUIRED
                : s->tls_optional ? QUEUE_TLS_OPTIONAL
                                  : QUEUE_TLS_USUAL,

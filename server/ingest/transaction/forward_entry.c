@@ -75,7 +75,7 @@ static void queue_describe(const struct ingest *in, const struct iovec *mail, si
     e->queued_at = now;
     e->expires = now + in->config.queue_lifetime;
     e->body = shape.body_8bit ? QUEUE_8BIT : QUEUE_7BIT;
-    e->smtputf8 |= shape.header_utf8 || has_utf8(to->to) || has_utf8(e->from);
+    e->smtputf8 |= has_utf8(to->to) || has_utf8(e->from);
 }
 
 void transaction_bounce_describe(const struct ingest *in, uint64_t id, const char *to, const struct iovec *mail,
