@@ -27,6 +27,10 @@ Message-ID: <1234@laptop.home>
 User-Agent: ThingMailer/1.0
 X-Mailer: ThingMailer
 X-Originating-IP: [203.0.113.9]
+X-Forwarded-For: 203.0.113.9
+X-Source-IP: 203.0.113.9
+X-HTTP-UserAgent: ThingMailer
+Resent-Message-ID: <1235@laptop.home>
 X-Own: stays
 
 A body.

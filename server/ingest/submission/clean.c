@@ -32,6 +32,7 @@ static const struct rule {
     {"Date", DATED},
     {"Resent-Date", DATED},
     {"Message-ID", IDENTIFIED},
+    {"Resent-Message-ID", REMOVED}, /* of the client's host, and nothing refers to it */
     {"In-Reply-To", THREADED},
     {"References", THREADED},
     {"Autocrypt", REPLACED},
@@ -40,6 +41,9 @@ static const struct rule {
     {"Received", REMOVED},
     {"X-Received", REMOVED},
     {"Delivered-To", REMOVED},
+    {"X-Original-To", REMOVED},
+    {"X-Forwarded-*", REMOVED},
+    {"X-Source*", REMOVED},
     {"X-Originating-*", REMOVED},
     {"X-Sender*", REMOVED},
     {"X-Authenticated-*", REMOVED},
@@ -49,6 +53,7 @@ static const struct rule {
     {"X-Remote-*", REMOVED},
     {"X-Webmail-*", REMOVED},
     {"X-PHP-*", REMOVED},
+    {"X-HTTP-*", REMOVED},
     /* What software wrote it. */
     {"User-Agent", REMOVED},
     {"X-Mailer*", REMOVED},
@@ -56,6 +61,7 @@ static const struct rule {
     {"X-MimeOLE", REMOVED},
     {"X-Mime-Autoconverted", REMOVED},
     {"X-Operating-System", REMOVED},
+    {"X-Antivirus*", REMOVED},
     {"X-MS-*", REMOVED},
     {"X-Exchange-*", REMOVED},
     {"X-Apple-*", REMOVED},
