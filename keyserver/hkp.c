@@ -95,17 +95,19 @@ void keyserver_hkp_lookup(void *service, struct http_exchange *x, const struct h
     struct keyserver *k = service;
     char op_text[16], search_text[SEARCH_MAX];
     struct slice op, search;
-    if (!http_query(r, "op", op_text, sizeof(op_text), &op) ||
-        !http_query(r, "search", search_text, sizeof(search_text), &search)) {
+    size_t i = 0, n = sizeof(ops) / sizeof(ops[0]);
+    if (!http_query(r, "op", op_text, sizeof(op_text), &op)) {
         http_answer_status(x, 400);
         return;
     }
-    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
-        if (op.len == strlen(ops[i].op) && !memcmp(op.data, ops[i].op, op.len)) {
-            ops[i].answer(k, x, find(k, search));
-            return;
-        }
-    http_answer_status(x, 501); /* section 3.1.1: an operation that is not supported */
+    while (i < n && (op.len != strlen(ops[i].op) || memcmp(op.data, ops[i].op, op.len)))
+        i++;
+    if (i == n)
+        http_answer_status(x, 501); /* section 3.1.1: an operation that is not supported, whatever it needs */
+    else if (!http_query(r, "search", search_text, sizeof(search_text), &search))
+        http_answer_status(x, 400);
+    else
+        ops[i].answer(k, x, find(k, search));
 }
 
 /* ---- VKS ---- */

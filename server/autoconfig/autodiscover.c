@@ -15,16 +15,33 @@ struct reading {
     bool ended;  /* it has */
 };
 
+/* Of whichever namespace: not all who ask write it without a prefix. */
 static int on_start(void *arg, const char *name)
 {
     struct reading *r = arg;
-    r->inside = !r->ended && !strcmp(name, "EMailAddress");
+    const char *colon = strchr(name, ':');
+    r->inside = !r->ended && !strcmp(colon ? colon + 1 : name, "EMailAddress");
     return OK;
+}
+
+/* Without the blanks of a text that was indented. */
+static void trim(struct reading *r)
+{
+    static const char blanks[] = " \t\r\n";
+    size_t from = 0;
+    while (r->len && strchr(blanks, r->out[r->len - 1]))
+        r->len--;
+    while (from < r->len && strchr(blanks, r->out[from]))
+        from++;
+    r->len -= from;
+    memmove(r->out, r->out + from, r->len);
 }
 
 static int on_end(void *arg)
 {
     struct reading *r = arg;
+    if (r->inside)
+        trim(r);
     r->ended |= r->inside;
     r->inside = false;
     return OK;

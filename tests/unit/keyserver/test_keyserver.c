@@ -320,6 +320,7 @@ static void hkp_operations(void **state)
         {"/pks/lookup?op=GET&search=ann@example.org", 501},
         {"/pks/lookup?op=get%20&search=ann@example.org", 501},
         {"/pks/lookup?op=stats&search=x", 501},
+        {"/pks/lookup?op=stats", 501},
         {"/pks/lookup?op=hget&search=x", 501},
         {"/pks/lookup?op=fifteencharacte&search=x", 501},
         {"/pks/lookup?op=muchlongerthananythinghere&search=x", 400},
