@@ -50,8 +50,10 @@ struct config {
     char auth_unavailable[16];                /* accept, defer */
     char auth_exempt[512], arc_trusted[512];  /* ADDR[/BITS] with commas; names with commas */
     char dnsbl[512];                          /* ZONE[=WEIGHT] with commas */
-    bool forward_plaintext;                   /* mail may be forwarded to whom no key is known of */
-    char xclient_hosts[512];                  /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
+    bool greylist;
+    uint32_t greylist_wait, greylist_keep; /* seconds */
+    bool forward_plaintext;                /* mail may be forwarded to whom no key is known of */
+    char xclient_hosts[512];               /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
     uint32_t imap_sessions, imap_sessions_peer, imap_sessions_account;
     uint32_t imap_login_timeout, imap_idle_timeout; /* seconds */

@@ -182,6 +182,12 @@ const struct config_item config_items[] = {
     TEXT(dnsbl, LIVE, "", valid_weighed_domains, "zones (ZONE, ZONE=WEIGHT) with commas between, or nothing",
          "Block lists (RFC 5782) asked for who brings mail, at most eight. Weights go from 1 to 10: of 10 in all, "
          "which one list has unless it is said, mail is refused (550); of less its reader is told."),
+    BOOL(greylist, LIVE, 0,
+         "Put off (451) mail from where none came before, until it is sent again: much of what strangers send never "
+         "is. Known correspondents whose mail passes DMARC are not put off."),
+    U32(greylist_wait, LIVE, 300, 1, 3600, "Seconds until such a try counts as made again (RFC 6647)."),
+    U32(greylist_keep, LIVE, 3024000, 3600, 31536000,
+        "Seconds that whoever has tried again is let through, from the last mail on. The default is 35 days."),
     BOOL(forward_plaintext, LIVE, 0,
          "Let an account's mail be forwarded in the clear to an address of which no key is known (letterlock account "
          "set --forward). With no, such mail is kept and not forwarded."),

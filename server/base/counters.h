@@ -68,6 +68,7 @@
     X(AUTH_REFUSED, "refused_auth")     /* by what was found */                                      \
     X(AUTH_JUNK, "junk")                /* put there by it */                                        \
     X(AUTH_DEFERRED, "deferred_auth")   /* until it can be told */                                   \
+    X(GREYLISTED, "deferred_greylist")  /* who sent it is new here */                                \
     X(ANSWERS_FOUND, "names_found")     /* look-ups that asked nobody */                             \
     X(ANSWERS_ASKED, "names_asked")     /* that `resolver` was asked for */                          \
     X(ANSWERS_NOW, "names_kept_now")    /* answers */                                                \

@@ -16,7 +16,7 @@
  * forgotten. The first word of the page is the latest moment of all. */
 enum {
     WAYS = 8,
-    WORDS = TALLY_WORDS / DEBTS_KINDS,
+    WORDS = TALLY_DEBTS_WORDS / DEBTS_KINDS,
     SETS = WORDS / WAYS - 1,
     MOMENT_BITS = 40,
     SKEW_MS = 10 * 1000, /* the other process's clock is read once a turn, as ours is */

@@ -211,10 +211,11 @@
     WORD(REASON, DMARC, "dmarc")         /* fails it, and the author's domain asks for that */ \
     WORD(REASON, NO_AUTHOR, "no-author") /* that all would read alike */                       \
     WORD(REASON, SPF, "spf")                                                                   \
-    WORD(REASON, HELO, "helo")         /* no name, or ours */                                  \
-    WORD(REASON, LISTED, "listed")     /* its peer is on a block list */                       \
-    WORD(REASON, UNJUDGED, "unjudged") /* names do not resolve now */                          \
-    WORD(REASON, DEFERRED, "deferred") /* something failed for the moment */                   \
+    WORD(REASON, HELO, "helo")             /* no name, or ours */                              \
+    WORD(REASON, LISTED, "listed")         /* its peer is on a block list */                   \
+    WORD(REASON, GREYLISTED, "greylisted") /* who sent it is new here */                       \
+    WORD(REASON, UNJUDGED, "unjudged")     /* names do not resolve now */                      \
+    WORD(REASON, DEFERRED, "deferred")     /* something failed for the moment */               \
     WORD(REASON, OTHER, "other")
 
 /* How far a mail came: the command that was refused, the content, or its end. */

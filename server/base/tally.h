@@ -9,7 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TALLY_PAGES_MAX = 64, TALLY_WORDS = 2 * 16384 };
+enum {
+    TALLY_PAGES_MAX = 64,
+    TALLY_DEBTS_WORDS = 2 * 16384, /* of server/base/debts.h; behind them those of server/ingest/mx/greylist.h */
+    TALLY_GREYLIST_WORDS = 4 * 16384,
+    TALLY_WORDS = TALLY_DEBTS_WORDS + TALLY_GREYLIST_WORDS
+};
 
 /* Master's side: the page of one process, empty, as two descriptors: its owner's, and one that can only be read. All
  * pages of a role have one key. ERR_MEMORY. */
@@ -43,7 +48,7 @@ static inline uint64_t tally_left(uint64_t max, uint64_t others, uint64_t always
 void tally_hold(struct tally *t, uint32_t slot, int32_t by);
 bool tally_held(const struct tally *t, uint32_t slot);
 
-/* For server/base/debts.h, which says what they mean: the words that the process writes, and those of the i-th other
+/* For those who say what they mean: the words that the process writes, and those of the i-th other
  * (NULL: there are no more), TALLY_WORDS each; and the key of all pages of the role. */
 uint64_t *tally_words(struct tally *t);
 const uint64_t *tally_words_of(const struct tally *t, size_t i);

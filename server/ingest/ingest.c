@@ -11,6 +11,7 @@
 #include "server/fetch/fetch.h"
 #include "server/ingest/internal/internal.h"
 #include "server/ingest/judge/judge.h"
+#include "server/ingest/mx/greylist.h"
 #include "server/ingest/mx/mx.h"
 #include "server/ingest/submission/pace.h"
 #include "server/ingest/submission/strangers.h"
@@ -45,6 +46,7 @@ static void on_reload(void *arg, const struct service *s)
     in->config = s->config;
     in->tls = s->tls;
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
+    greylist_limits(in->greylist, in->config.greylist_wait, in->config.greylist_keep);
     submission_pacing_limits(in->pacing, &in->config);
     submission_strangers_configure(in->strangers, &in->config);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
@@ -128,18 +130,20 @@ static int on_start(void *arg, const struct service *s)
     in->debts = debts_create(s->tally, DEBTS_PEERS);
     in->submissions = debts_create(NULL, DEBTS_UPLOADS);
     in->pacing = submission_pacing_create(s->tally);
+    in->greylist = greylist_create(s->tally);
     in->login = login_create(in->loop, in->view, role_send);
     in->dns = dns_create(in->loop);
     in->fetch = fetch_create(in->loop);
     in->strangers = in->dns && in->fetch ? submission_strangers_create(in->loop, in->dns, in->fetch) : NULL;
     in->judge = in->dns ? judge_create(in->loop, in->dns) : NULL;
     if (!in->judge || !in->depositor.sealer || !in->content || !in->debts || !in->submissions || !in->pacing ||
-        !in->login || !in->strangers)
+        !in->login || !in->greylist || !in->strangers)
         return ERR_MEMORY;
     role_on_login(login_reply, in->login);
     in->enqueuer = enqueuer_create(in->loop, in->view, s->vault, record_keys_queue_public(view_keys(in->view)));
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     debts_limits(in->submissions, UPLOAD_PEER_BURST, UPLOAD_PEER_MINUTE);
+    greylist_limits(in->greylist, in->config.greylist_wait, in->config.greylist_keep);
     submission_pacing_limits(in->pacing, &in->config);
     submission_strangers_configure(in->strangers, &in->config);
     judge_configure(in->judge, &in->config);
@@ -168,6 +172,7 @@ static void on_finish(void *arg)
     smtp_errors_say(in);
     submission_pacing_say(in);
     submission_pacing_destroy(in->pacing);
+    greylist_destroy(in->greylist);
     debts_destroy(in->submissions);
     debts_destroy(in->debts);
     notices_destroy(in->notices);

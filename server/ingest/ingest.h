@@ -24,6 +24,7 @@ struct change_notices;
 struct dns;
 struct enqueuer;
 struct fetch;
+struct greylist;
 struct internal;
 struct judge;
 struct login;
@@ -59,7 +60,8 @@ struct ingest {
     struct pacing *pacing;     /* of accounts that send (submission/pace.h) */
     struct enqueuer *enqueuer; /* NULL: there is no queue */
     struct dns *dns;
-    struct judge *judge; /* who wrote what comes from the world (judge/judge.h); NULL: nothing is judged */
+    struct judge *judge;       /* who wrote what comes from the world (judge/judge.h); NULL: nothing is judged */
+    struct greylist *greylist; /* of networks whose mail is put off (mx/greylist.h) */
     struct fetch *fetch;
     struct strangers *strangers; /* keys of people elsewhere (submission/strangers.h); NULL: nobody looks for any */
     struct change_notices *key_changes; /* that accounts are told of (submission/key_change.h); NULL: there was none */

@@ -516,7 +516,7 @@ ELSEWHERE = [elsewhere(*item) for item in dict(
     tls_report_contact="tls@letterlock.test", tls_report_interval=3600,
     auth_reject="no", auth_junk="no", auth_author_reject="yes", auth_spf_reject="yes", helo_reject="yes",
     auth_unavailable="defer", auth_exempt="192.0.2.0/24", arc_trusted="lists.example",
-    dnsbl="zen.example, other.example=4",
+    dnsbl="zen.example, other.example=4", greylist="yes", greylist_wait=5, greylist_keep=3601,
     forward_plaintext="yes", blocklists_interval=5).items()]
 RELAY = [to_relay(*item) for item in dict(
     queue_retry=10, queue_retry_max=100, queue_delay_notice=0, relay_connections=7, smarthost="x",

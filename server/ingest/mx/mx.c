@@ -7,11 +7,13 @@
 #include "server/core/error.h"
 #include "server/ingest/judge/judge.h"
 #include "server/ingest/mx/complaint.h"
+#include "server/ingest/mx/greylist.h"
 #include "server/ingest/mx/peer_key.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/deliver.h"
 #include "server/ingest/transaction/forward.h"
 #include "server/ingest/transaction/rcpt.h"
+#include "server/ingest/transaction/sender.h"
 #include "server/ingest/wks/wks.h"
 
 enum { HOPS_MAX = 100 /* Received fields; RFC 5321 section 6.3 asks for 100 at least */ };
@@ -131,6 +133,8 @@ static const struct transaction_refusal auth_refusals[] = {
      EVENT_REASON_LISTED},
     {EVENT_REASON_HELO, 550, "5.7.1", "Your server calls itself by no name of its own", COUNT_AUTH_REFUSED,
      EVENT_REASON_HELO},
+    {EVENT_REASON_GREYLISTED, 451, "4.7.1", "You are new here; please send it again later", COUNT_GREYLISTED,
+     EVENT_REASON_GREYLISTED}, /* RFC 6647 */
     {OK, 451, "4.7.1", "It cannot be told now whether the domain of its From sent it; try again later",
      COUNT_AUTH_DEFERRED, EVENT_REASON_UNJUDGED},
 };
@@ -156,6 +160,38 @@ static void deliver(struct transaction *t, bool proven)
         transaction_deliver(t);
     else
         transaction_refuse_all(t, NULL, err);
+}
+
+/* Each recipient's try is noted. */
+static bool has_tried_before(struct transaction *t, const struct greylist_origin *from, uint64_t now_ms)
+{
+    const char *sender = smtp_envelope(t->smtp)->sender;
+    bool before = false;
+
+    for (size_t i = 0; i < t->n; i++) {
+        const char *to = t->rcpts[i].account ? t->rcpts[i].address : t->rcpts[i].given;
+
+        if (greylist_try(t->in->greylist, from, sender, to, now_ms))
+            before = true;
+    }
+    return before;
+}
+
+/* Its origin is new, and so is its author to all whom it is for. */
+static bool is_put_off(struct transaction *t)
+{
+    const bool proven = t->verdict->dmarc.result == AUTH_PASS;
+    const struct greylist_origin from = {smtp_session_peer(t->session), proven ? t->verdict->dmarc.organization : ""};
+    const uint64_t now_ms = loop_now_ms(t->in->loop);
+
+    if (!t->in->config.greylist || greylist_has_passed(t->in->greylist, &from, now_ms))
+        return false;
+    if (transaction_sender_is_known(t))
+        return false;
+    if (!has_tried_before(t, &from, now_ms))
+        return true;
+    greylist_pass(t->in->greylist, &from, now_ms);
+    return false;
 }
 
 static void count_verdict(struct ingest *in, const struct judge_result *v)
@@ -190,6 +226,10 @@ static void act(struct mx *m)
     t->warnings = v->warnings;
     t->verdict = &v->verdict;
     t->junk = v->action == JUDGE_JUNK;
+    if (is_put_off(t)) {
+        transaction_refuse_all(t, auth_refusals, EVENT_REASON_GREYLISTED);
+        return;
+    }
     deliver(t, v->verdict.dmarc.result == AUTH_PASS);
 }
 

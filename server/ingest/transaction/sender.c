@@ -152,3 +152,24 @@ int transaction_put_sender(struct transaction *t, const struct transaction_rcpt 
     q->seal.first_contact = err == ERR_NOT_FOUND;
     return err == ERR_NOT_FOUND ? OK : err;
 }
+
+static bool is_known_to(struct transaction *t, const struct transaction_rcpt *r)
+{
+    uint8_t who[CONTACT_WHO];
+    struct asking a = {.t = t, .r = r, .who = who};
+
+    contact_who(view_keys(t->in->view), r->account, t->sender->author, true, who);
+    return view_run(t->in->view, ask, &a) == OK;
+}
+
+bool transaction_sender_is_known(struct transaction *t)
+{
+    bool known = false;
+
+    transaction_look_at_sender(t);
+    if (!t->sender || !t->sender->proven || !t->sender->author[0])
+        return false;
+    for (size_t i = 0; !known && i < t->n; i++)
+        known = t->rcpts[i].account != 0 && is_known_to(t, &t->rcpts[i]);
+    return known;
+}

@@ -11,4 +11,7 @@ void transaction_look_at_sender(struct transaction *t);
 /* Of a recipient's deposit. Not OK: the view's errors. */
 int transaction_put_sender(struct transaction *t, const struct transaction_rcpt *r, struct deposit_request *q);
 
+/* Whether its author, proven by the verdict, is known to one whom it is for. Looks at it anew. */
+bool transaction_sender_is_known(struct transaction *t);
+
 #endif
