@@ -6,8 +6,12 @@
 #include <stdint.h>
 
 /* Each returns -1 for a character that is no such digit. */
-int digit_hex(uint8_t c);    /* in either case */
-int digit_base64(uint8_t c); /* RFC 4648 section 4 */
+int digit_hex(uint8_t c); /* in either case */
+extern const uint8_t digit_base64_values[256];
+static inline int digit_base64(uint8_t c) /* RFC 4648 section 4 */
+{
+    return digit_base64_values[c] - 1;
+}
 
 extern const char digit_base64_digits[65]; /* the same, written */
 /* Four of them, padded with "=", for n octets: 1, 2 or 3. */

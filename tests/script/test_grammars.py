@@ -60,8 +60,10 @@ GRAMMARS = {
     "base64 is decoded": (
         {"server/core/digit.c",
          "server/core/base64url.c"},  # of JSON, tokens and our own ids
-        r"'a' \+ 26|'0' \+ 52|base642bin|EVP_Decode|g_base64_decode|BIO_f_base64",
-        ["return c - 'a' + 26;", "sodium_base642bin(out, n, s, len, NULL, &len, &end, 1)"]),
+        r"'a' \+ 26|'0' \+ 52|\b(53, ?54, ?55, ?56|52, ?53, ?54, ?55)\b|base642bin|EVP_Decode|g_base64_decode"
+        r"|BIO_f_base64",
+        ["return c - 'a' + 26;", "[256] = {53, 54, 55, 56, 57, 58,",
+         "sodium_base642bin(out, n, s, len, NULL, &len, &end, 1)"]),
     "base64 has its alphabet": (
         {"server/core/digit.c",
          "server/proto/imap_name.c"},  # modified UTF-7 has an alphabet of its own (RFC 3501 section 5.1.3)
