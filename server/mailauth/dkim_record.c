@@ -12,7 +12,7 @@
 #include "server/mailauth/tags.h"
 
 enum { BITS_MIN = 1024, BITS_MAX = 4096, /* RFC 8301 section 3.2 */ EXPONENT_MAX = 8 /* octets: what it costs us */ };
-enum { KEYS_KEPT = 64 };
+enum { RECORDS_KEPT = 64 };
 
 /* ---- an RSA key in DER ---- */
 
@@ -112,37 +112,20 @@ static EVP_PKEY *rsa_make(struct slice n, struct slice e)
     return pkey;
 }
 
-/* ---- RSA keys that were used last ---- */
-
-/* Making one takes as long as verifying with it. They are public; a place is found by octets that strangers choose, who
- * can push others out and no more. */
-static struct made {
-    EVP_PKEY *key;
-    size_t n_len, e_len;
-    uint8_t n[BITS_MAX / 8], e[EXPONENT_MAX];
-} made[KEYS_KEPT];
-
-static bool holds(const uint8_t *octets, size_t len, struct slice s)
+/* Ready for any number of signatures. NULL: it is no key, or no memory. */
+static EVP_PKEY_CTX *rsa_verifier(struct slice n, struct slice e)
 {
-    return len == s.len && memcmp(octets, s.data, len) == 0;
-}
+    EVP_PKEY *key = rsa_make(n, e);
+    EVP_PKEY_CTX *ctx = key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
+    const bool ok = ctx && EVP_PKEY_verify_init(ctx) == 1 &&
+                    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+                    EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1;
 
-/* A reference of its own; NULL: it is none, or no memory. */
-static EVP_PKEY *rsa_key(struct slice n, struct slice e)
-{
-    struct made *m = &made[(n.data[n.len / 2] ^ n.data[n.len / 3]) % KEYS_KEPT];
-
-    if (!m->key || !holds(m->n, m->n_len, n) || !holds(m->e, m->e_len, e)) {
-        EVP_PKEY *key = rsa_make(n, e);
-
-        if (!key)
-            return NULL;
-        EVP_PKEY_free(m->key);
-        *m = (struct made){.key = key, .n_len = n.len, .e_len = e.len};
-        memcpy(m->n, n.data, n.len);
-        memcpy(m->e, e.data, e.len);
-    }
-    return EVP_PKEY_up_ref(m->key) == 1 ? m->key : NULL;
+    EVP_PKEY_free(key); /* the context has its own reference */
+    if (ok)
+        return ctx;
+    EVP_PKEY_CTX_free(ctx);
+    return NULL;
 }
 
 /* An even modulus or exponent is no key; under exponent 1 everybody can sign. */
@@ -158,7 +141,7 @@ static enum dkim_reason take_rsa(struct slice der, struct dkim_record *r)
         return DKIM_KEY_WEAK;
     if (r->bits > BITS_MAX)
         return DKIM_KEY_LARGE;
-    r->rsa = rsa_key(n, e);
+    r->rsa = rsa_verifier(n, e);
     return r->rsa ? DKIM_VERIFIED : DKIM_KEY_SYNTAX;
 }
 
@@ -216,22 +199,51 @@ static bool is_other(struct slice txt)
     return !tags_begin(txt, "DKIM1");
 }
 
+/* ---- records that were read last ---- */
+
+/* Reading one, with OpenSSL's key made of it, takes longer than verifying with it. They are public, and known by the
+ * hash of their text: whoever publishes records can push others out and no more. */
+static struct kept {
+    bool good;
+    uint8_t text[32];
+    struct dkim_record record;
+} kept[RECORDS_KEPT];
+
+static enum dkim_reason read_record(struct slice text, enum dkim_algorithm a, const struct dkim_record **ret)
+{
+    const struct kind *kind = &kinds[a == DKIM_ED25519_SHA256];
+    uint8_t id[sizeof(kept->text)];
+    enum dkim_reason reason = DKIM_VERIFIED;
+    struct tags tags;
+    struct kept *k;
+
+    crypto_generichash(id, sizeof(id), text.data, text.len, NULL, 0);
+    k = &kept[(id[0] + a) % RECORDS_KEPT];
+    if (!k->good || k->record.algorithm != a || memcmp(k->text, id, sizeof(id)) != 0) {
+        EVP_PKEY_CTX_free(k->record.rsa);
+        k->record = (struct dkim_record){.algorithm = a};
+        reason = !is_other(text) && tags_read(text, &tags) == OK ? take_key(&tags, kind, &k->record) : DKIM_KEY_SYNTAX;
+        k->good = reason == DKIM_VERIFIED;
+        memcpy(k->text, id, sizeof(id));
+    }
+    *ret = &k->record;
+    return reason;
+}
+
+/* ---- the one at a name ---- */
+
 static bool same(const struct slice *a, const struct slice *b)
 {
     return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
 enum dkim_reason dkim_record_find(const struct records_value *v, size_t n, enum dkim_algorithm a,
-                                  struct dkim_record *ret)
+                                  const struct dkim_record **ret)
 {
-    const struct kind *kind = a == DKIM_ED25519_SHA256 ? &kinds[1] : &kinds[0];
     const struct slice *found = NULL;
-    struct dkim_record r = {.algorithm = a};
-    enum dkim_reason reason;
-    struct tags tags;
 
     for (size_t i = 0; i < n; i++) {
-        if (is_other(v[i].data))
+        if (n > 1 && is_other(v[i].data))
             continue;
         if (found && !same(found, &v[i].data))
             return DKIM_KEY_SEVERAL;
@@ -239,36 +251,16 @@ enum dkim_reason dkim_record_find(const struct records_value *v, size_t n, enum 
     }
     if (!found)
         return n ? DKIM_KEY_SYNTAX : DKIM_KEY_NONE;
-    reason =
-        found->len <= DKIM_RECORD_MAX && tags_read(*found, &tags) == OK ? take_key(&tags, kind, &r) : DKIM_KEY_SYNTAX;
-    *ret = r;
-    return reason;
-}
-
-static bool rsa_verifies(EVP_PKEY *key, const uint8_t digest[DKIM_HASH], struct slice b)
-{
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
-    bool ok = ctx && EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
-              EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
-              EVP_PKEY_verify(ctx, b.data, b.len, digest, DKIM_HASH) == 1;
-
-    EVP_PKEY_CTX_free(ctx);
-    return ok;
+    return found->len <= DKIM_RECORD_MAX ? read_record(*found, a, ret) : DKIM_KEY_SYNTAX;
 }
 
 /* RFC 8463 section 3: of Ed25519, the hash is what is signed. */
 enum dkim_reason dkim_record_verify(const struct dkim_record *r, const uint8_t digest[DKIM_HASH], struct slice b)
 {
     bool ok = r->algorithm == DKIM_RSA_SHA256
-                  ? rsa_verifies(r->rsa, digest, b)
+                  ? EVP_PKEY_verify(r->rsa, b.data, b.len, digest, DKIM_HASH) == 1
                   : b.len == crypto_sign_BYTES &&
                         crypto_sign_ed25519_verify_detached(b.data, digest, DKIM_HASH, r->ed25519) == 0;
 
     return ok ? DKIM_VERIFIED : DKIM_SIGNATURE_WRONG;
-}
-
-void dkim_record_free(struct dkim_record *r)
-{
-    EVP_PKEY_free(r->rsa);
-    r->rsa = NULL;
 }

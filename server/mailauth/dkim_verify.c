@@ -323,22 +323,19 @@ void dkim_check_destroy(struct dkim_check *c)
 
 static enum dkim_reason verify(struct slot *s, const struct records_answer *a)
 {
-    struct dkim_record r = {.bits = 0};
-    enum dkim_reason reason = DKIM_KEY_UNKNOWN;
+    const struct dkim_record *r = NULL;
+    enum dkim_reason reason;
 
     if (a->err != OK)
-        return reason;
+        return DKIM_KEY_UNKNOWN;
     reason = dkim_record_find(a->v, a->n, s->f.algorithm, &r);
-    s->bits = r.bits;
-    if (reason == DKIM_VERIFIED) {
-        reason = dkim_record_verify(&r, s->digest, slice_of(s->f.b, s->f.b_len));
-        if (reason == DKIM_VERIFIED && r.strict && strcmp(s->f.identity, s->f.domain) != 0)
-            reason = DKIM_IDENTITY;
-        if (r.testing) /* section 3.6.1: as unsigned, whether it verifies or not */
-            reason = DKIM_TESTING;
-    }
-    dkim_record_free(&r);
-    return reason;
+    s->bits = r ? r->bits : 0;
+    if (reason != DKIM_VERIFIED)
+        return reason;
+    if (r->testing) /* section 3.6.1: as unsigned, whether it verifies or not */
+        return DKIM_TESTING;
+    reason = dkim_record_verify(r, s->digest, slice_of(s->f.b, s->f.b_len));
+    return reason == DKIM_VERIFIED && r->strict && strcmp(s->f.identity, s->f.domain) != 0 ? DKIM_IDENTITY : reason;
 }
 
 static int close_slot(struct slot *s, struct records *r)

@@ -45,13 +45,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_field(DKIM_KIND_SEAL, data, size);
     CHECK(arc_results_instance(whole) <= ARC_INSTANCE_MAX);
     for (int a = DKIM_RSA_SHA256; a <= DKIM_ED25519_SHA256; a++) {
-        struct dkim_record r = {.bits = 0};
+        const struct dkim_record *r = NULL, *again = NULL;
         enum dkim_reason reason = dkim_record_find(&value, 1, (enum dkim_algorithm)a, &r);
         CHECK(reason != DKIM_KEY_NONE && reason != DKIM_KEY_SEVERAL);
         if (reason == DKIM_VERIFIED && a == DKIM_RSA_SHA256)
-            CHECK(r.rsa && r.bits >= 1024 && r.bits <= 4096);
-        CHECK(reason == DKIM_VERIFIED || !r.rsa);
-        dkim_record_free(&r);
+            CHECK(r->rsa && r->bits >= 1024 && r->bits <= 4096);
+        CHECK(reason == DKIM_VERIFIED ? r != NULL : !r || !r->rsa);
+        CHECK(dkim_record_find(&value, 1, (enum dkim_algorithm)a, &again) == reason && again == r);
     }
     return 0;
 }

@@ -289,7 +289,8 @@ static void weak_keys(void **state)
 
     mail_of(&mail, MESSAGE);
     forge_sign(&mail, "DKIM-Signature", "v=1; a=rsa-sha256; d=football.example.com; s=brisbane; bh=@; h=from");
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (size_t k = 0; k < 2 * sizeof(rows) / sizeof(*rows); k++) { /* the second time as they are kept */
+        const size_t i = k / 2;
         rsa_record(rows[i].bits, rows[i].n_last, rows[i].e_bits, rows[i].e_last, record);
         const struct slice r = slice_str(record);
         judge_by(mail.data, mail.len, 0, &r, 1, &v);
@@ -314,13 +315,46 @@ static void weak_keys(void **state)
 static enum dkim_reason found(const struct slice *s, size_t n)
 {
     struct records_value v[JUDGE_RECORDS_MAX];
-    struct dkim_record r = {.bits = 0};
+    const struct dkim_record *r;
 
     for (size_t i = 0; i < n; i++)
         v[i] = (struct records_value){.data = s[i]};
-    enum dkim_reason reason = dkim_record_find(v, n, DKIM_ED25519_SHA256, &r);
-    dkim_record_free(&r);
-    return reason;
+    return dkim_record_find(v, n, DKIM_ED25519_SHA256, &r);
+}
+
+/* More records than are kept, in turn, and one that is read again and again with other words around its key. */
+static void kept_records(void **state)
+{
+    enum { RECORDS = 300 };
+    static const struct {
+        const char *words;
+        enum dkim_reason reason;
+    } rows[] = {{"", DKIM_VERIFIED},          {"; t=y", DKIM_TESTING},
+                {"; h=sha1", DKIM_KEY_OTHER}, {"; s=tlsrpt", DKIM_KEY_OTHER},
+                {"; t=s", DKIM_IDENTITY},     {"; p=", DKIM_KEY_SYNTAX}};
+    struct dkim_verdicts v;
+    struct buf mail;
+    char record[256];
+
+    mail_of(&mail, MESSAGE);
+    forge_sign(&mail, "DKIM-Signature", FORGE_TAGS "h=from; i=@a.football.example.com");
+    for (unsigned i = 0; i < RECORDS; i++) {
+        uint8_t key[32] = {(uint8_t)i, (uint8_t)(i >> 8), 7};
+        const size_t row = i % (sizeof(rows) / sizeof(*rows));
+
+        snprintf(record, sizeof(record), "%s%s", FORGE_RECORD, rows[row].words);
+        for (int times = 0; times < 2; times++) {
+            const struct slice r = slice_str(record);
+            judge_by(mail.data, mail.len, 0, &r, 1, &v);
+            assert_int_equal(v.v[0].reason, rows[row].reason);
+        }
+        strcpy(record, "v=DKIM1; k=ed25519; p=");
+        sodium_bin2base64(record + strlen(record), 64, key, sizeof(key), sodium_base64_VARIANT_ORIGINAL);
+        const struct slice other = slice_str(record);
+        judge_by(mail.data, mail.len, 0, &other, 1, &v);
+        assert_int_equal(v.v[0].reason, DKIM_SIGNATURE_WRONG);
+    }
+    buf_free(&mail);
 }
 
 /* 1 MB, NUL, controls, thousands of tags, many records. */
@@ -467,11 +501,17 @@ static void many_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields_added),         cmocka_unit_test(no_author),
-        cmocka_unit_test(what_changes_is_seen), cmocka_unit_test(length_never_passes),
-        cmocka_unit_test(odd_octets),           cmocka_unit_test(weak_keys),
-        cmocka_unit_test(hostile_records),      cmocka_unit_test(what_others_were_reported_for),
-        cmocka_unit_test(many_names),           cmocka_unit_test(many_lengths),
+        cmocka_unit_test(fields_added),
+        cmocka_unit_test(no_author),
+        cmocka_unit_test(what_changes_is_seen),
+        cmocka_unit_test(length_never_passes),
+        cmocka_unit_test(odd_octets),
+        cmocka_unit_test(weak_keys),
+        cmocka_unit_test(kept_records),
+        cmocka_unit_test(hostile_records),
+        cmocka_unit_test(what_others_were_reported_for),
+        cmocka_unit_test(many_names),
+        cmocka_unit_test(many_lengths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
