@@ -80,18 +80,25 @@ static void text(struct canon_body *b, const uint8_t *s, size_t len, canon_sink 
     b->space = false;
 }
 
-enum { STEP = 16 };
+enum { STEP = 32, AHEAD = 2 };
 
-/* Of STEP octets and the one behind them, all at once, as compilers do where nothing branches: no line ends there, and,
- * relaxed, no blank that is not a single space. */
+/* A line's end with text behind it, which needs the same before it to come out as it is. Lines that begin with a blank
+ * are left to others. */
+static bool ends_within(const uint8_t *s)
+{
+    return s[0] == '\r' && s[1] == '\n' && s[2] != '\r' && !token_is_blank(s[2]);
+}
+
+/* Of STEP octets and the AHEAD behind them, all at once, as compilers do where nothing branches: there is no line's end
+ * but such ones and, relaxed, no blank that is not a single space. */
 static bool is_plain(const uint8_t *s, bool relaxed)
 {
     uint8_t ends = 0, blanks = 0;
 
     for (int i = 0; i < STEP; i++) {
-        const uint8_t c = s[i], next = s[i + 1];
+        const uint8_t c = s[i], next = s[i + 1], then = s[i + 2];
 
-        ends |= c == '\r';
+        ends |= (c == '\r') & ((then == '\r') | (then == ' ') | (then == '\t') | (next != '\n'));
         blanks |= (c == '\t') | ((c == ' ') & ((next == ' ') | (next == '\t') | (next == '\r')));
     }
     return !ends && !(relaxed && blanks);
@@ -104,12 +111,12 @@ static size_t run_len(const struct canon_body *b, const uint8_t *s, size_t len)
     size_t i = 0;
 
     while (i < len) {
-        if (len - i > STEP && (i > 0 || !b->space) && is_plain(s + i, relaxed)) {
+        if (len - i >= STEP + AHEAD && i > 0 && is_plain(s + i, relaxed)) {
             i += STEP;
             continue;
         }
         for (size_t end = i + STEP; i < len && i < end; i++) {
-            if (s[i] == '\r')
+            if (s[i] == '\r' && !(i > 0 && len - i > AHEAD && ends_within(s + i)))
                 return i;
             if (!relaxed || !token_is_blank(s[i]))
                 continue;
