@@ -14,6 +14,8 @@ struct entry {
 
 struct records {
     struct arena *arena;
+    records_at_hand_fn *at_hand; /* NULL: nothing is */
+    void *arg;
     bool over;
     size_t n, taken, answered;
     struct entry *v[RECORDS_QUESTIONS_MAX];
@@ -37,6 +39,12 @@ void records_destroy(struct records *r)
     if (r)
         arena_destroy(r->arena);
     free(r);
+}
+
+void records_look_in(struct records *r, records_at_hand_fn *fn, void *arg)
+{
+    r->at_hand = fn;
+    r->arg = arg;
 }
 
 /* ---- names ---- */
@@ -106,6 +114,14 @@ static void settle(struct records *r, struct entry *e, int err)
     r->answered++;
 }
 
+static void look(struct records *r, struct entry *e)
+{
+    const struct records_answer *a = r->at_hand && !r->over ? r->at_hand(r->arg, &e->question) : NULL;
+
+    if (a)
+        records_put(r, &e->question, a);
+}
+
 const struct records_answer *records_get(struct records *r, enum records_type type, const char *name)
 {
     char lowered[RECORDS_NAME_CAP];
@@ -115,8 +131,12 @@ const struct records_answer *records_get(struct records *r, enum records_type ty
         return &no_such_name;
     lower(name, lowered);
     e = find(r, type, lowered);
-    if (!e && !(e = add(r, type, lowered)))
-        return &too_many;
+    if (!e) {
+        e = add(r, type, lowered);
+        if (!e)
+            return &too_many;
+        look(r, e);
+    }
     if (!e->answered && r->over)
         settle(r, e, ERR_TIMEOUT);
     return e->answered ? &e->answer : NULL;

@@ -39,6 +39,11 @@ struct records;
 struct records *records_create(void);    /* NULL: no memory */
 void records_destroy(struct records *r); /* wiped; NULL is allowed */
 
+/* Where each new question is looked for first: one whose answer is at hand is never wanted, so what is warm takes an
+ * engine one call. NULL: it is not at hand. Else it is copied, as by records_put. */
+typedef const struct records_answer *records_at_hand_fn(void *arg, const struct records_question *q);
+void records_look_in(struct records *r, records_at_hand_fn *fn, void *arg);
+
 /* ---- for engines ---- */
 
 /* The answer, which lives as long as r, or NULL: it is wanted. name in any case, with a final dot or without. What can

@@ -216,18 +216,25 @@ static size_t octets_of(const struct records_answer *a)
     return n;
 }
 
-static void put(struct judging *g, const struct records_question *q, const struct records_answer *a)
+/* An answer that the message gets, or that there is no room for it. */
+static const struct records_answer *charge(struct judging *g, const struct records_answer *a)
 {
     static const struct records_answer no_room = {.err = ERR_LIMIT};
     const size_t n = octets_of(a);
 
     if (g->j->octets + n > JUDGE_OCTETS_MAX)
-        a = &no_room;
-    else {
-        g->j->octets += n;
-        g->m->octets += n;
-    }
-    records_put(g->m->records, q, a);
+        return &no_room;
+    g->j->octets += n;
+    g->m->octets += n;
+    return a;
+}
+
+static const struct records_answer *at_hand(void *arg, const struct records_question *q)
+{
+    struct judging *g = arg;
+    const struct records_answer *a = answers_find(g->j->answers, q->type, q->name);
+
+    return a ? charge(g, a) : NULL;
 }
 
 static void go_on(void *arg);
@@ -237,13 +244,14 @@ static void on_answer(void *arg, const struct records_answer *a)
     struct asking *k = arg;
     struct judging *g = k->of;
 
-    put(g, k->q, a);
+    records_put(g->m->records, k->q, charge(g, a));
     LIST_REMOVE(k, in_message);
     free(k);
     defer_set(g->j->loop, &g->go_on, go_on, g);
 }
 
-static void ask(struct judging *g, const struct records_question *q)
+/* False: it cannot be asked for, and that is the answer. */
+static bool ask(struct judging *g, const struct records_question *q)
 {
     struct asking *k = calloc(1, sizeof(*k));
     int err = ERR_MEMORY;
@@ -258,27 +266,20 @@ static void ask(struct judging *g, const struct records_question *q)
         const struct records_answer none = {.err = err};
 
         free(k);
-        put(g, q, &none);
+        records_put(g->m->records, q, &none);
     }
+    return err == OK;
 }
 
-/* Whether something wanted was at hand. */
+/* Whether all that is wanted was asked for. */
 static bool ask_wanted(struct judging *g)
 {
     const struct records_question *q;
-    bool any = false;
+    bool all = true;
 
-    while ((q = records_take(g->m->records))) {
-        const struct records_answer *a = answers_find(g->j->answers, q->type, q->name);
-        const size_t before = records_open(g->m->records);
-
-        if (a)
-            put(g, q, a);
-        else
-            ask(g, q);
-        any |= records_open(g->m->records) < before;
-    }
-    return any;
+    while ((q = records_take(g->m->records)))
+        all &= ask(g, q);
+    return all;
 }
 
 static void forget_questions(struct judging *g)
@@ -316,7 +317,7 @@ static int advance(struct judging *g)
 
     do {
         err = run_parts(g);
-    } while (err == ERR_AGAIN && ask_wanted(g));
+    } while (err == ERR_AGAIN && !ask_wanted(g));
     if (err == ERR_AGAIN)
         look_soft(g);
     return err;
@@ -442,6 +443,7 @@ int judging_begin(struct judging *g, const struct judging_mail *mail)
         free(m);
         return ERR_MEMORY;
     }
+    records_look_in(m->records, at_hand, g);
     LIST_INIT(&m->askings);
     m->now = (uint64_t)time(NULL);
     strncpy(m->sender, mail->sender, sizeof(m->sender) - 1);

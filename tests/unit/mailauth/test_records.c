@@ -161,6 +161,42 @@ static void test_time_is_up(void **state)
     assert_int_equal(records_open(r), 0);
 }
 
+static struct records_value kept = {.data = {(const uint8_t *)"text", 4}};
+static const struct records_answer kept_answer = {.exists = true, .n = 1, .v = &kept};
+static size_t looked;
+
+static const struct records_answer *at_hand(void *arg, const struct records_question *q)
+{
+    assert_ptr_equal(arg, &looked);
+    looked++;
+    return strncmp(q->name, "kept", 4) == 0 ? &kept_answer : NULL;
+}
+
+/* Looked for once, and wanted only if it is not there. What has not the form of its type is no answer here either. */
+static void test_what_is_at_hand(void **state)
+{
+    looked = 0;
+    records_look_in(r, at_hand, &looked);
+    assert_null(records_get(r, RECORDS_TXT, "asked.example"));
+    assert_null(records_get(r, RECORDS_TXT, "asked.example"));
+    assert_int_equal(looked, 1);
+    for (int i = 0; i < 2; i++) {
+        const struct records_answer *a = records_get(r, RECORDS_TXT, "Kept.example.");
+        assert_non_null(a);
+        assert_int_equal(a->n, 1);
+        assert_memory_equal(a->v[0].data.data, "text", 4);
+        assert_ptr_not_equal(a->v[0].data.data, kept.data.data);
+    }
+    assert_int_equal(looked, 2);
+    assert_int_equal(records_open(r), 1);
+    assert_string_equal(records_take(r)->name, "asked.example");
+    assert_null(records_take(r));
+    assert_int_equal(records_get(r, RECORDS_AAAA, "kept.example")->err, ERR_FORMAT);
+    records_end(r);
+    assert_int_equal(records_get(r, RECORDS_TXT, "kept2.example")->err, ERR_TIMEOUT);
+    assert_int_equal(looked, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_so_many_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_time_is_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_at_hand, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
