@@ -20,7 +20,8 @@ PREFIXES = {
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/http/libhttp.a": ("http_",),
     "webmail-api/json/libjson.a": ("json_in_", "json_out_"),
-    "webmail-api/session/libsession.a": ("cookie_", "credentials_", "csrf_", "recovery_", "totp_"),
+    "webmail-api/session/libsession.a": (
+        "cbor_in_", "cookie_", "credentials_", "csrf_", "recovery_", "totp_", "webauthn_"),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": (
