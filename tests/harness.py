@@ -33,6 +33,7 @@ def released():
 
 
 OPAQUE_CLIENT = ("@serenity-kit/opaque", "1.1.0")
+PLAYWRIGHT = ("playwright-core", "1.65.1")
 
 
 def fetched(script, *args):
@@ -48,6 +49,7 @@ NEEDS = {
     "the corpus of real mail (npm)": lambda: bool(os.environ.get("LETTERLOCK_CORPUS")),
     "OpenPGP.js (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_openpgpjs"),
     "@serenity-kit/opaque (npm)": lambda: bool(shutil.which("npm")) and fetched("fetch_npm", *OPAQUE_CLIENT),
+    "playwright-core (npm)": lambda: bool(shutil.which("npm")) and fetched("fetch_npm", *PLAYWRIGHT),
     "the packages of webmail-api/web (npm)": lambda: bool(shutil.which("npm")) and fetched("fetch_web"),
     "imapflow and node-imap (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_imap_libraries"),
     "Exim and OpenSMTPD (apt)": lambda: (all(map(ctypes.util.find_library, ("gnutls-dane", "idn")))  # Exim's

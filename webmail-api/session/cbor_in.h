@@ -1,6 +1,6 @@
 /* CBOR (RFC 8949) as authenticators write it (CTAP 2.1 section 8): definite lengths, no tags, no floats, four deep at
- * most. Reads in place and allocates nothing; libraries are given only what passed here, so that no length that somebody
- * claims is ever allocated. */
+ * most. Reads in place and allocates nothing; libraries are given only what passed here, so that no length that
+ * somebody claims is ever allocated. */
 #ifndef SESSION_CBOR_IN_H
 #define SESSION_CBOR_IN_H
 

@@ -1,6 +1,6 @@
-/* Passkeys and security keys (Web Authentication, Level 3): what a browser is asked to make or to sign with, and whether
- * what it gives back is that (sections 7.1 and 7.2). ES256, EdDSA, and RS256 with keys of 2,048 bits. Signatures are
- * verified by libfido2, whose half for devices is never called. No I/O and no store.
+/* Passkeys and security keys (Web Authentication, Level 3): what a browser is asked to make or to sign with, and
+ * whether what it gives back is that (sections 7.1 and 7.2). ES256, EdDSA, and RS256 with keys of 2,048 bits.
+ * Signatures are verified by libfido2, whose half for devices is never called. No I/O and no store.
  *
  * Which maker an authenticator is of does not matter here, so "none" is asked for as its attestation, and what comes
  * instead counts for nothing, but for one that it signs itself ("packed" without certificates), which has to be right.
@@ -64,9 +64,9 @@ struct webauthn_asked {
  * Nothing is opened afterwards. ERR_CRYPTO: one is missing. */
 int webauthn_prepare(void);
 
-/* The members of PublicKeyCredentialCreationOptionsJSON (section 5.1.9) and RequestOptionsJSON (5.1.10), into the object
- * that is open. have: those that the account has, n at most WEBAUTHN_CREDENTIALS_MAX. service: whose passkey it is, for
- * people; address: whose account. */
+/* The members of PublicKeyCredentialCreationOptionsJSON (section 5.1.9) and PublicKeyCredentialRequestOptionsJSON
+ * (5.1.10), into the object that is open. have: those that the account has, n at most WEBAUTHN_CREDENTIALS_MAX.
+ * service: whose passkey it is, for people; address: whose account. */
 void webauthn_put_creation(struct json_out *o, const struct webauthn_asked *a, const char *service, const char *address,
                            const struct webauthn_credential *have, size_t n);
 void webauthn_put_request(struct json_out *o, const struct webauthn_asked *a, const struct webauthn_credential *have,
