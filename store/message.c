@@ -34,6 +34,13 @@ int write_del(struct store_write *w, struct slice key)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
+int write_del_instance(struct store_write *w, struct slice key)
+{
+    w->wrote = true;
+    int err = engine_del(w->t, PART_INSTANCE, key);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 int message_frees(struct store_write *w, uint64_t message, uint64_t *ret)
 {
     struct schema_message m;

@@ -31,6 +31,7 @@ int write_end(struct store_write *w);
 /* engine_put and engine_del in the account's partition. Deleting what is not there is OK. */
 int write_put(struct store_write *w, struct slice key, struct slice value);
 int write_del(struct store_write *w, struct slice key);
+int write_del_instance(struct store_write *w, struct slice key); /* in the instance's */
 
 /* How far one step of a long erasure goes. */
 enum { ERASE_MESSAGES = 64, ERASE_KEYS = 2048 };

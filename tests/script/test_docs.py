@@ -186,7 +186,7 @@ def walked(name, functions):
 
 
 def test_every_payload_is_as_the_catalogue_says():
-    source = without_comments("".join(read(f"store/request{n}") for n in ("_fields.h", "_queue.h", ".c")))
+    source = without_comments("".join(read(f"store/request{n}") for n in ("_fields.h", "_queue.h", "_reply.h", ".c")))
     functions = dict(re.findall(r"^static (?:inline )?void (\w+)\(struct codec \*c[^{]*\{\n(.*?)^\}", source,
                                 re.M | re.S))
     messages = re.findall(r"^    \{(VAULT_\w+), (\w+), (\w+)\},", source, re.M)
