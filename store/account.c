@@ -12,6 +12,7 @@
 #include "store/key_rules.h"
 #include "store/mailbox.h"
 #include "store/sending_impl.h"
+#include "store/signin_impl.h"
 
 enum { COLLECT = 64 };
 
@@ -396,7 +397,9 @@ int account_unlist(struct store_write *w)
             if ((err = write_del_instance(w, slice_of(s.keys[i], sizeof(s.keys[i])))) != OK)
                 return err;
     } while (s.n == COLLECT);
-    err = write_del_instance(w, key_u64(&k, 'N', w->account));
+    err = invitation_del(w, w->account);
+    if (err == OK || err == ERR_NOT_FOUND)
+        err = write_del_instance(w, key_u64(&k, 'N', w->account));
     return err == OK ? doom(w, w->account) : err;
 }
 

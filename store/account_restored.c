@@ -2,6 +2,7 @@
 #include "store/account.h"
 
 #include "server/core/error.h"
+#include "store/signin_impl.h"
 
 enum {
     RESTORED_ACCOUNTS = 64 /* of one commit */,
@@ -54,6 +55,8 @@ static int account_restored(struct store_write *w)
         w->wrote = true;
         err = schema_put_mailbox(w->t, w->keys, w->account, &box);
     }
+    if (err == OK)
+        err = signin_restored(w);
     /* Message ids given out since the backup stay theirs: clients of POP3 know messages by them. */
     if (err == OK && w->now <= UINT32_MAX)
         err = usage_skip_numbers(w, w->now << RESTORED_IDS_SHIFT);

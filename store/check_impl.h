@@ -59,5 +59,6 @@ check_record check_sts_policy, check_tls_tally; /* queue, of domains elsewhere *
 check_record check_published, check_published_chunk, check_published_index, check_published_change,
     check_published_head;                                                             /* keyserver */
 check_record check_upload, check_upload_chunk, check_upload_until, check_upload_head; /* keyserver, what waits */
+check_record check_signin, check_session, check_factor, check_wrapped, check_invitation;
 
 #endif

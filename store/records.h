@@ -105,7 +105,7 @@ enum {
     ACCOUNT_PASSWORDS_MAX = 200,
     AUTH_ITERATIONS = 4096, /* RFC 7677 section 4; the passwords are random */
 };
-enum { SCOPE_IMAP = 1, SCOPE_POP3 = 2, SCOPE_SMTP = 4 };
+enum { SCOPE_IMAP = 1, SCOPE_POP3 = 2, SCOPE_SMTP = 4, SCOPE_HTTP = 8, SCOPE_ALL = 15 };
 struct schema_app_password {
     uint8_t scope;
     uint64_t created;

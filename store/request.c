@@ -3,6 +3,7 @@
  * checked against these functions. */
 #include "store/request_queue.h"
 #include "store/request_reply.h"
+#include "store/request_signin.h"
 
 #include <string.h>
 
@@ -258,9 +259,9 @@ static void key_revoked(struct codec *c, struct vault_request *q)
 static void password_add(struct codec *c, struct vault_request *q)
 {
     struct vault_app_password *p = &q->password;
-    account(c, q);
+    session_name(c, q);
     raw(c, p->hash, sizeof(p->hash));
-    u8(c, &p->scope, 1, SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP);
+    u8(c, &p->scope, 1, SCOPE_ALL);
     raw(c, p->stored_key, sizeof(p->stored_key));
     raw(c, p->server_key, sizeof(p->server_key));
     str(c, &p->label, LABEL_MAX - 1);
@@ -268,7 +269,7 @@ static void password_add(struct codec *c, struct vault_request *q)
 
 static void password_revoke(struct codec *c, struct vault_request *q)
 {
-    account(c, q);
+    session_name(c, q);
     u32(c, &q->password.number);
 }
 
@@ -376,6 +377,16 @@ static const struct {
     {VAULT_COMPLAINT, complaint, complained},
     {VAULT_CORRESPONDENT_PUT, correspondent_put, empty},
     {VAULT_CORRESPONDENT_DEL, correspondent_del, empty},
+    {VAULT_SIGNIN_SET, signin_set, signed_in},
+    {VAULT_WRAPPED_PUT, wrapped_put, empty},
+    {VAULT_SESSION_ADD, session_add, password_made},
+    {VAULT_SESSION_USED, session_name, empty},
+    {VAULT_SESSION_DEL, session_del, empty},
+    {VAULT_FACTOR_PUT, factor_put, password_made},
+    {VAULT_FACTOR_DEL, factor_del, empty},
+    {VAULT_FACTOR_USED, factor_used, empty},
+    {VAULT_INVITE_PUT, invite_put, empty},
+    {VAULT_INVITE_DEL, account, empty},
     {VAULT_DKIM_PUT, dkim_put, empty},
     {VAULT_DKIM_DEL, dkim_del, empty},
     {VAULT_ACCOUNT_HOLD, account_hold, empty},

@@ -10,6 +10,7 @@
 #include "store/correspondent.h"
 #include "store/published.h"
 #include "store/records.h"
+#include "store/signin.h"
 
 enum vault_msg {
     /* A sealed message; descriptor: its parcel. With a delivery id it may be asked twice. ERR_CONFLICT: the account's
@@ -109,6 +110,27 @@ enum vault_msg {
      * empty */
     VAULT_UPLOAD_CONFIRM,
     VAULT_CORRESPONDENT_DEL, /* one that is not there is no error */
+
+    /* Signing in (store/signin.h). What is registered for an account, with what is wrapped under it; descriptor: the
+     * envelopes, the password's first (none: no descriptor). Sessions of before are over. May be asked twice.
+     * ERR_CONFLICT: another record is there than was seen; ERR_DENIED: neither signed by its holder nor invited.
+     * Reply: signed_in, the record's version */
+    VAULT_SIGNIN_SET,
+    /* An envelope takes the place of the one of its kind and id; without octets none does. ERR_LIMIT: there are too
+     * many; ERR_NOT_FOUND: nothing is registered; else as above. */
+    VAULT_WRAPPED_PUT,
+    /* May be asked twice. ERR_CONFLICT: the record is of another version by now. Reply: number */
+    VAULT_SESSION_ADD,
+    VAULT_SESSION_USED, /* ERR_NOT_FOUND: it is over */
+    VAULT_SESSION_DEL,  /* this one, all, or all others. ERR_NOT_FOUND: there is no such one */
+    /* By the owner of a session, as are FACTOR_DEL and APP_PASSWORD_, unless the administrator asks. ERR_DENIED: it is
+     * over. Reply: number */
+    VAULT_FACTOR_PUT,
+    VAULT_FACTOR_DEL,
+    /* A code, or a passkey's answer, that was right: it is good once. ERR_DENIED: it was used before. */
+    VAULT_FACTOR_USED,
+    VAULT_INVITE_PUT, /* of an account, instead of the one that it has. ERR_FULL: there are too many */
+    VAULT_INVITE_DEL, /* of an account. ERR_NOT_FOUND: it has none */
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
@@ -296,10 +318,40 @@ struct vault_key {
     uint32_t cert_len;          /* KEY_ADD, KEY_REVOKED */
     struct vault_key_told told; /* KEY_ADD, KEY_CURRENT */
 };
+struct vault_signin {
+    uint8_t proof;                         /* enum signin_proof */
+    uint8_t secret[SIGNIN_SIGNATURE_SIZE]; /* the signature, or the invitation's token and zeros */
+    uint32_t serial;                       /* of the record that was seen; 0: there is none */
+    uint8_t profile, record[OPAQUE_RECORD_SIZE], password_key[SIGNIN_KEY_SIZE], phrase_key[SIGNIN_KEY_SIZE]; /* SET */
+    uint8_t kind, id[WRAPPED_ID_SIZE];                                                                       /* PUT */
+    uint32_t password_len /* PUT: the envelope's */, phrase_len; /* of the envelopes; 0: there is none */
+};
+struct vault_session {
+    uint8_t hash[RECORD_HASH_SIZE]; /* session_hash */
+    uint32_t version;
+    uint8_t how;
+    uint64_t until;
+    struct slice label;
+    uint8_t which; /* DEL: enum session_which */
+    uint32_t number;
+};
+struct vault_factor {               /* beside session.hash: */
+    struct slice record;            /* PUT: factor_pack */
+    uint32_t number;                /* DEL, USED */
+    uint8_t kind;                   /* USED */
+    uint64_t value;                 /* USED: TOTP's step, a passkey's counter */
+    uint8_t code[RECORD_HASH_SIZE]; /* USED: factor_code_hash */
+};
+struct vault_invite {
+    uint8_t hash[RECORD_HASH_SIZE]; /* invitation_hash */
+    uint64_t until;
+    uint32_t uses;
+    bool reset;
+};
 struct vault_app_password {
     uint8_t hash[RECORD_HASH_SIZE], scope, stored_key[32], server_key[32];
     struct slice label;
-    uint32_t number; /* REVOKE, which takes nothing else */
+    uint32_t number; /* REVOKE, which takes the account and the session alone */
 };
 
 /* What the command line has approved (store/approve.h); of what needs none, zeros. */
@@ -325,6 +377,7 @@ struct vault_request {
         struct vault_name name;             /* ADDRESS_, DOMAIN_ */
         struct vault_key key;               /* KEY_ */
         struct vault_app_password password; /* APP_PASSWORD_ */
+        struct vault_factor factor;         /* FACTOR_ */
         struct vault_queue_add queue_add;
         struct vault_queue_update queue_update;
         struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
@@ -334,7 +387,10 @@ struct vault_request {
         struct vault_sts sts, tally;              /* STS_; TALLY_ */
         struct vault_publish publish;             /* KEY_PUBLISH, UPLOAD_ADD */
         uint8_t token[UPLOAD_TOKEN_SIZE];         /* UPLOAD_CONFIRM */
+        struct vault_signin signin;               /* SIGNIN_SET, WRAPPED_PUT */
+        struct vault_invite invite;               /* INVITE_ */
     };
+    struct vault_session session; /* SESSION_; the hash alone: FACTOR_, APP_PASSWORD_, zeros for the administrator */
 };
 
 struct vault_flags_row {
@@ -383,7 +439,7 @@ struct vault_reply {
         } made;
         uint64_t account, bytes;
         bool full;
-        uint32_t number;
+        uint32_t number, version;
         bool more; /* COPY_UNDO: of it is left */
         struct {
             bool duplicate;  /* it was there */

@@ -26,6 +26,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST
  *   'N' account8             str primary address         (the list of accounts)
  *   'Z' account8             empty: a partition that no 'N' names (any more, or yet): it is erased, step by step
  *   'L' hash16(domain)       struct schema_sent: what its accounts have sent (store/sending.h)
+ *   'J' hash16(token)        struct invitation (store/signin.h)
  *   'R'                      u64: after a restore, the first account whose mailboxes have no new UIDVALIDITY yet
  * Account partition:
  *   'A'                      struct schema_account
@@ -36,6 +37,10 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST
  *                            with zeros)
  *   'G'                      u8 version, u32 keys_version, raw 64: the approval of the certificates
  *   'P' hash16               struct schema_app_password
+ *   'O'                      struct signin (store/signin.h)
+ *   'W' kind1 hash16(id) n4  octets of an envelope; the first piece begins with struct wrapped
+ *   'o' hash16(token)        struct session
+ *   'E' number4              struct factor
  *   'L'                      struct schema_sent
  *   'l' bucket4              u8 version, u32 n, n times (raw 8 hash of a recipient, u16 day): those written to
  *   'f' bucket4              the same of those who have written to it

@@ -329,7 +329,7 @@ static int app_password_unpack(const uint8_t *plain, size_t len, struct schema_a
     ret->number = unpack_u32(&u);
     struct slice stored = unpack_raw(&u, sizeof(ret->stored_key)), server = unpack_raw(&u, sizeof(ret->server_key));
     unpack_str(&u, ret->label, sizeof(ret->label));
-    if (!unpack_done(&u) || (ret->scope & ~(SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP)))
+    if (!unpack_done(&u) || (ret->scope & ~SCOPE_ALL))
         return ERR_FORMAT;
     memcpy(ret->stored_key, stored.data, stored.len);
     memcpy(ret->server_key, server.data, server.len);

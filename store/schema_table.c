@@ -18,6 +18,7 @@ static const struct schema_kind kinds[] = {
     {'d', HOME_INSTANCE, SEALED(DIRECTORY, 64), "domain"},
     {'N', HOME_INSTANCE, SEALED(DIRECTORY, 64), "list of accounts"},
     {'L', HOME_INSTANCE, SEALED(DIRECTORY, 64), "what a domain's accounts have sent"},
+    {'J', HOME_INSTANCE, SEALED(SIGNIN, 512), "invitation"},
 
     {'A', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "account"},
     {'q', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "usage"},
@@ -31,6 +32,10 @@ static const struct schema_kind kinds[] = {
     {'i', HOME_ACCOUNT, SEALED(DIRECTORY, 4096), "key that came with a correspondent's mail"},
     {'U', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "how many of these there are"},
     {'P', HOME_ACCOUNT, SEALED(LOGIN, 64), "app password"},
+    {'O', HOME_ACCOUNT, SEALED(SIGNIN, 512), "how it is signed in to"},
+    {'W', HOME_ACCOUNT, SEALED(SIGNIN, 8128), "wrapped private key"},
+    {'o', HOME_ACCOUNT, SEALED(SIGNIN, 256), "session"},
+    {'E', HOME_ACCOUNT, SEALED(SIGNIN, 1024), "second factor"},
     {'B', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's name"},
     {'b', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's numbers"},
     {'F', HOME_ACCOUNT, SEALED(MAILBOX, 80), "keyword"},
@@ -51,9 +56,6 @@ static const struct schema_kind kinds[] = {
     {'j', HOME_ACCOUNT, CLEAR(RESERVED), "account-wide changes and tombstones, by that sequence"},
     {'t', HOME_ACCOUNT, CLEAR(RESERVED), "thread's messages, by hash of thread and number"},
     {'H', HOME_ACCOUNT, CLEAR(RESERVED), "changes of keys, only ever added to"},
-    {'O', HOME_ACCOUNT, CLEAR(RESERVED), "OPAQUE record"},
-    {'o', HOME_ACCOUNT, CLEAR(RESERVED), "session, second factor"},
-    {'W', HOME_ACCOUNT, CLEAR(RESERVED), "wrapped private key"},
     {'g', HOME_ACCOUNT, CLEAR(RESERVED), "script"},
     {'c', HOME_ACCOUNT, CLEAR(RESERVED), "data that the client sealed"},
 

@@ -10,6 +10,7 @@
 #include "store/published.h"
 #include "store/records.h"
 #include "store/sending.h"
+#include "store/signin.h"
 #include "store/sts_policy.h"
 #include "store/suppression.h"
 #include "store/tls_tally.h"
@@ -218,6 +219,25 @@ int view_published_after(struct view *v, const uint8_t after[RECORD_HASH_SIZE], 
 int view_published_changes_after(struct view *v, uint64_t after, int (*fn)(void *arg, const struct published_change *c),
                                  void *arg);
 int view_published_head(struct view *v, uint64_t *ret_changes, uint8_t ret_hash[PUBLISHED_HASH_SIZE]);
+
+/* Signing in (store/signin.h). What is registered, whose secrets whoever asks wipes; what is wrapped under a kind and
+ * an id; the account and the record of a session's token, which lives now, and the hash by which requests name it; a
+ * factor, whose secrets are wiped likewise; an invitation that is not over. ERR_NOT_FOUND; ERR_DENIED: we have not the
+ * key. */
+int view_signin(struct view *v, uint64_t account, struct signin *ret);
+int view_wrapped(struct view *v, uint64_t account, uint8_t kind, const uint8_t id[WRAPPED_ID_SIZE], struct wrapped *ret,
+                 uint8_t envelope[WRAPPED_MAX]);
+int view_session(struct view *v, const uint8_t token[SESSION_TOKEN_SIZE], uint64_t now, uint64_t *ret_account,
+                 uint8_t ret_hash[RECORD_HASH_SIZE], struct session *ret);
+int view_factor(struct view *v, uint64_t account, uint32_t number, struct factor *ret);
+int view_invitation(struct view *v, const uint8_t token[INVITE_TOKEN_SIZE], uint64_t now, struct invitation *ret);
+/* Envelopes without their octets; sessions of the record as it is, some of which may be over; factors (wiped
+ * afterwards) and invitations, of which one that does not open has err. */
+int view_wrapped_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct wrapped *w), void *arg);
+int view_sessions_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct session *s), void *arg);
+int view_factors_each(struct view *v, uint64_t account, int (*fn)(void *arg, int err, const struct factor *f),
+                      void *arg);
+int view_invitations_each(struct view *v, int (*fn)(void *arg, int err, const struct invitation *i), void *arg);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */

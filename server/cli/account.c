@@ -13,6 +13,7 @@
 #include "server/cli/key_facts.h"
 #include "server/cli/publish.h"
 #include "server/cli/sending.h"
+#include "server/cli/signin.h"
 
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
@@ -314,6 +315,8 @@ static int print_account(void *arg, struct view *v, FILE *out)
     err = forward_print(v, a, shown->plaintext, out);
     if (!err)
         err = sending_print(v, a->id, (uint64_t)time(NULL), out);
+    if (!err)
+        err = signin_print(v, a->id, (uint64_t)time(NULL), out);
     if (!err)
         err = publish_print(v, a, out);
     if (!err)

@@ -14,15 +14,17 @@
 
 enum { PASSWORD_CHARS = 26 };
 
+static const struct {
+    const char *name;
+    uint8_t bit;
+} scopes[] = {{"imap", SCOPE_IMAP}, {"pop3", SCOPE_POP3}, {"smtp", SCOPE_SMTP}, {"jmap", SCOPE_HTTP}};
+enum { NSCOPES = sizeof(scopes) / sizeof(scopes[0]) };
+
 static int write_password(void *arg, const struct schema_app_password *p)
 {
-    static const struct {
-        uint8_t bit;
-        const char *name;
-    } scopes[] = {{SCOPE_IMAP, "imap"}, {SCOPE_POP3, "pop3"}, {SCOPE_SMTP, "smtp"}};
     char made[DATE_DAY_SIZE], scope[32] = "";
     date_write_day(p->created, made);
-    for (size_t k = 0; k < sizeof(scopes) / sizeof(scopes[0]); k++)
+    for (size_t k = 0; k < NSCOPES; k++)
         if (p->scope & scopes[k].bit) {
             strcat(scope, *scope ? "," : "");
             strcat(scope, scopes[k].name);
@@ -43,27 +45,23 @@ int command_app_password_list(struct cli *c)
 
 static int parse_scope(const struct cli *c, uint8_t *ret)
 {
-    static const struct {
-        const char *name;
-        uint8_t bit;
-    } scopes[] = {{"imap", SCOPE_IMAP}, {"pop3", SCOPE_POP3}, {"smtp", SCOPE_SMTP}};
     const char *s = c->opt[OPT_SCOPE];
     uint8_t bits = 0;
     if (!s) {
-        *ret = SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP;
+        *ret = SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP; /* what mail programs speak */
         return EXIT_DONE;
     }
     while (*s) {
         size_t n = strcspn(s, ","), k = 0;
-        while (k < 3 && (strlen(scopes[k].name) != n || strncmp(scopes[k].name, s, n)))
+        while (k < NSCOPES && (strlen(scopes[k].name) != n || strncmp(scopes[k].name, s, n)))
             k++;
-        if (k == 3)
-            return cli_usage(c, "--scope takes imap, pop3 and smtp, with commas between");
+        if (k == NSCOPES)
+            return cli_usage(c, "--scope takes imap, pop3, smtp and jmap, with commas between");
         bits |= scopes[k].bit;
         s += n + (s[n] == ',');
     }
     if (!bits)
-        return cli_usage(c, "--scope is empty: imap, pop3 and smtp, with commas between");
+        return cli_usage(c, "--scope is empty: imap, pop3, smtp and jmap, with commas between");
     *ret = bits;
     return EXIT_DONE;
 }

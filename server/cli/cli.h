@@ -60,6 +60,8 @@ enum cli_option {
     OPT_EXCHANGE_KEY,
     OPT_FORM,
     OPT_ACCOUNT,
+    OPT_DAYS,
+    OPT_RESET,
     OPTIONS
 };
 
@@ -233,6 +235,13 @@ int command_key_log(struct cli *c);
 int command_app_password_add(struct cli *c);
 int command_app_password_list(struct cli *c);
 int command_app_password_revoke(struct cli *c);
+int command_invite(struct cli *c);
+int command_invite_list(struct cli *c);
+int command_invite_revoke(struct cli *c);
+int command_session_list(struct cli *c);
+int command_session_end(struct cli *c);
+int command_factor_list(struct cli *c);
+int command_factor_remove(struct cli *c);
 int command_domain_add(struct cli *c);
 int command_domain_list(struct cli *c);
 int command_domain_remove(struct cli *c);

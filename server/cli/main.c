@@ -113,12 +113,28 @@ static const struct command commands[] = {
     {"key", "log", command_key_log, "[--json]", 0, 0, BIT(OPT_JSON),
      "List every change of what is published, and verify that each follows from the one before: number, time,\n"
      "why (key, wish, address, mended, verified), address, SHA-256 of the certificate."},
-    {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1,
+    {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp,jmap]", 1, 1,
      BIT(OPT_LABEL) | BIT(OPT_SCOPE),
-     "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key."},
+     "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key.\n"
+     "--scope: what it is good for (default: imap, pop3 and smtp)."},
     {"app-password", "list", command_app_password_list, "ADDRESS", 1, 1, 0,
      "List app passwords: number, label, scope, day of making."},
     {"app-password", "revoke", command_app_password_revoke, "ADDRESS NUMBER", 2, 2, 0, "Revoke an app password."},
+    {"invite", "list", command_invite_list, "", 0, 0, 0, "List invitations that are open: address, last day."},
+    {"invite", "revoke", command_invite_revoke, "ADDRESS", 1, 1, 0, "Take an account's invitation back."},
+    {"invite", NULL, command_invite, "ADDRESS [--days N] [--reset]", 1, 1, BIT(OPT_DAYS) | BIT(OPT_RESET),
+     "Let the owner of an account register a password: prints a token, alone, on stdout, which is good once, for\n"
+     "N days (default: 7). It takes the place of an earlier one. --reset: also where a password is registered; keys\n"
+     "that are wrapped under that one are lost then, and sessions end."},
+    {"session", "list", command_session_list, "ADDRESS", 1, 1, 0,
+     "List where an account is signed in over HTTP: number, name, days, how."},
+    {"session", "end", command_session_end, "ADDRESS (NUMBER | --all)", 1, 2, BIT(OPT_ALL),
+     "Sign an account out, at one place or everywhere."},
+    {"factor", "list", command_factor_list, "ADDRESS", 1, 1, 0,
+     "List an account's second factors: number, kind, name, day of making."},
+    {"factor", "remove", command_factor_remove, "ADDRESS NUMBER", 2, 2, 0,
+     "Remove a second factor that its owner has lost. Whoever knows the password signs in without it then: be sure\n"
+     "that it is its owner who asks."},
     {"domain", "add", command_domain_add, "DOMAIN", 1, 1, 0,
      "Accept mail for a domain, and make keys that sign what is sent from it."},
     {"domain", "list", command_domain_list, "", 0, 0, 0, "List domains."},
@@ -272,6 +288,8 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"exchange-key", no_argument, NULL, OPT_EXCHANGE_KEY},
                                              {"form", required_argument, NULL, OPT_FORM},
                                              {"account", required_argument, NULL, OPT_ACCOUNT},
+                                             {"days", required_argument, NULL, OPT_DAYS},
+                                             {"reset", no_argument, NULL, OPT_RESET},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

@@ -341,7 +341,10 @@ int run_password_add(struct vault *v, struct store_write *w, struct request *q, 
     memcpy(p.stored_key, a->stored_key, sizeof(p.stored_key));
     memcpy(p.server_key, a->server_key, sizeof(p.server_key));
     memcpy(p.label, a->label.data, a->label.len);
-    int err = account_password_add(w, a->hash, &p);
+    int err = vault_owner_asks(w, q, ret_text);
+    if (err != OK)
+        return err;
+    err = account_password_add(w, a->hash, &p);
     r->number = p.number;
     say(err, ERR_NOT_FOUND, "no such account", ret_text);
     return say(err, ERR_LIMIT, "the account has as many app passwords as it may have", ret_text);
@@ -350,6 +353,9 @@ int run_password_add(struct vault *v, struct store_write *w, struct request *q, 
 int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                         const char **ret_text)
 {
+    int err = vault_owner_asks(w, q, ret_text);
+    if (err != OK)
+        return err;
     return say(account_password_revoke(w, q->a.password.number), ERR_NOT_FOUND,
                "no such app password: app-password list shows their numbers", ret_text);
 }

@@ -32,8 +32,8 @@ static const struct verb verbs[] = {
     {VAULT_DOMAIN_REMOVE, "domain-remove", ADMIN, 0, run_domain_remove},
     {VAULT_KEY_ADD, "key-add", ADMIN, NEEDS_FD | CHANGES_ACCOUNT, run_key_add},
     {VAULT_KEY_RETIRE, "key-retire", ADMIN, CHANGES_ACCOUNT, run_key_retire},
-    {VAULT_APP_PASSWORD_ADD, "password-add", ADMIN, CHANGES_ACCOUNT, run_password_add},
-    {VAULT_APP_PASSWORD_REVOKE, "password-revoke", ADMIN, CHANGES_ACCOUNT, run_password_revoke},
+    {VAULT_APP_PASSWORD_ADD, "password-add", WEB | ADMIN, CHANGES_ACCOUNT, run_password_add},
+    {VAULT_APP_PASSWORD_REVOKE, "password-revoke", WEB | ADMIN, CHANGES_ACCOUNT, run_password_revoke},
     {VAULT_BACKUP, "backup", ADMIN, NEEDS_FD | DIRECT | ANY_STEP, run_backup},
     {VAULT_STAT, "stat", ADMIN, DIRECT | ANY_STEP, run_stat},
     {VAULT_RESTORED, "restored", ADMIN, STEPS, run_restored},
@@ -58,6 +58,16 @@ static const struct verb verbs[] = {
     {VAULT_KEY_PUBLISH, "key-publish", ADMIN, 0, run_key_publish},
     {VAULT_UPLOAD_ADD, "upload-add", INGEST, GROWS, run_upload_add},
     {VAULT_UPLOAD_CONFIRM, "upload-confirm", WEB | INGEST, 0, run_upload_confirm},
+    {VAULT_SIGNIN_SET, "signin-set", WEB, MAY_FD, run_signin_set},
+    {VAULT_WRAPPED_PUT, "wrapped-put", WEB, MAY_FD | GROWS, run_wrapped_put},
+    {VAULT_SESSION_ADD, "session-add", WEB, 0, run_session_add},
+    {VAULT_SESSION_USED, "session-used", WEB, 0, run_session_used},
+    {VAULT_SESSION_DEL, "session-del", WEB | ADMIN, 0, run_session_del},
+    {VAULT_FACTOR_PUT, "factor-put", WEB, GROWS, run_factor_put},
+    {VAULT_FACTOR_DEL, "factor-del", WEB | ADMIN, 0, run_factor_del},
+    {VAULT_FACTOR_USED, "factor-used", WEB, 0, run_factor_used},
+    {VAULT_INVITE_PUT, "invite-put", ADMIN, GROWS, run_invite_put},
+    {VAULT_INVITE_DEL, "invite-del", ADMIN, 0, run_invite_del},
 };
 
 const struct verb *verb_find(uint32_t type)

@@ -220,6 +220,8 @@ void vault_client_send(struct client *c, uint32_t type, uint64_t id, const void 
 
 /* For handlers. */
 void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
+/* By whoever has a session that lives, or the administrator (req_signin.c). ERR_DENIED. */
+int vault_owner_asks(struct store_write *w, const struct request *q, const char **ret_text);
 /* For requests that run outside the group; r counts when status is OK. Frees q. */
 void vault_answer(struct vault *v, struct request *q, int status, const char *text, const struct vault_reply *r);
 void request_free(struct request *q);
@@ -233,7 +235,7 @@ int vault_take_up(struct vault *v);
 int vault_restored(struct vault *v); /* ERR_NOT_FOUND: there was nothing */
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, req_queue.c, req_sending.c,
- * req_correspondent.c, backup.c. */
+ * req_correspondent.c, req_signin.c, backup.c. */
 /* A notice that comes with another request, to INBOX: deliver says what it is of. */
 int deliver_notice(struct vault *v, struct store_write *w, const struct vault_key_told *told, const struct parcel *p,
                    const char **ret_text);
@@ -245,6 +247,8 @@ verb_run run_account_add, run_account_remove, run_account_set, run_address_add, 
 verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold, run_suppress_put,
     run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del, run_key_publish,
     run_upload_add, run_upload_confirm, run_correspondent_put, run_correspondent_del;
+verb_run run_signin_set, run_wrapped_put, run_session_add, run_session_used, run_session_del, run_factor_put,
+    run_factor_del, run_factor_used, run_invite_put, run_invite_del;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -66,6 +66,16 @@ static const uint32_t types[] = {
     VAULT_UPLOAD_CONFIRM,
     VAULT_CORRESPONDENT_PUT,
     VAULT_CORRESPONDENT_DEL,
+    VAULT_SIGNIN_SET,
+    VAULT_WRAPPED_PUT,
+    VAULT_SESSION_ADD,
+    VAULT_SESSION_USED,
+    VAULT_SESSION_DEL,
+    VAULT_FACTOR_PUT,
+    VAULT_FACTOR_DEL,
+    VAULT_FACTOR_USED,
+    VAULT_INVITE_PUT,
+    VAULT_INVITE_DEL,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";

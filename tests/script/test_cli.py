@@ -28,7 +28,8 @@ COMMANDS = [tuple(c.split()) for c in (
     "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
     "key approve",
     "key retire", "key revoke", "key publish", "key log",
-    "app-password add", "app-password list", "app-password revoke", "domain add",
+    "app-password add", "app-password list", "app-password revoke", "invite list", "invite revoke", "invite",
+    "session list", "session end", "factor list", "factor remove", "domain add",
     "domain list", "domain remove", "domain dns", "client-config",
     "dkim list", "dkim show", "dkim rotate", "store-key add",
     "store-key list", "store-key remove", "store-key new-queue", "queue list", "queue show", "queue retry",
@@ -217,7 +218,7 @@ def test_app_password(any_instance, tmp_path):
     number = rows[-1].split()[0]
     assert len(rows) == 2 and "häuschen two" in rows[-1] and rows[-1].split()[3] == "imap"
     assert "imap,pop3,smtp" in rows[0] and made.strip() not in "".join(rows)
-    assert "imap, pop3 and smtp" in usage(i, "app-password", "add", ALICE, "--label", "x", "--scope", "imap,web")
+    assert "imap, pop3, smtp and jmap" in usage(i, "app-password", "add", ALICE, "--label", "x", "--scope", "imap,web")
     assert "--scope is empty" in usage(i, "app-password", "add", ALICE, "--label", "x", "--scope", "")
     refused(i, "app-password", "add", ALICE, "--label", "x" * 128, says="too long")
     refused(i, "app-password", "add", ALICE, "--label", "a\nb", says="control character")

@@ -173,7 +173,8 @@ def described(cell, cells):
 def walked(name, functions):
     """The fields that one function of request.c walks."""
     known = {"u8_bool": ["u8"], "u64_flags": ["u64"], "u32_cert_len": ["u32"], "raw_verdict": ["raw"],
-             "raw_at": ["raw"], "bytes_fpr": ["bytes"], "keywords": ["u32", "str"], "ranges": ["ranges"]}
+             "raw_at": ["raw"],
+             "u32_envelope": ["u32"], "bytes_fpr": ["bytes"], "keywords": ["u32", "str"], "ranges": ["ranges"]}
     if name in known or re.fullmatch(FIELD, name):
         return known.get(name, [name])
     fields = []
@@ -186,7 +187,8 @@ def walked(name, functions):
 
 
 def test_every_payload_is_as_the_catalogue_says():
-    source = without_comments("".join(read(f"store/request{n}") for n in ("_fields.h", "_queue.h", "_reply.h", ".c")))
+    parts = ("_fields.h", "_queue.h", "_reply.h", "_signin.h", ".c")
+    source = without_comments("".join(read(f"store/request{n}") for n in parts))
     functions = dict(re.findall(r"^static (?:inline )?void (\w+)\(struct codec \*c[^{]*\{\n(.*?)^\}", source,
                                 re.M | re.S))
     messages = re.findall(r"^    \{(VAULT_\w+), (\w+), (\w+)\},", source, re.M)

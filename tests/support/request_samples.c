@@ -147,12 +147,13 @@ static size_t samples_of_the_administrator(struct vault_request *out)
         {.type = VAULT_KEY_RETIRE, .account = 16, .key.fpr = slice_of(FPR, 20)},
         {.type = VAULT_APP_PASSWORD_ADD,
          .account = 16,
+         .session.hash = {56},
          .password = {.hash = {1},
                       .scope = SCOPE_POP3,
                       .stored_key = {2},
                       .server_key = {[31] = 3},
                       .label = slice_str("telephone")}},
-        {.type = VAULT_APP_PASSWORD_REVOKE, .account = 16, .password.number = 22},
+        {.type = VAULT_APP_PASSWORD_REVOKE, .account = 16, .session.hash = {57}, .password.number = 22},
         {.type = VAULT_BACKUP},
         {.type = VAULT_STAT},
         {.type = VAULT_RESTORED},
@@ -178,10 +179,39 @@ static size_t samples_of_the_administrator(struct vault_request *out)
     return sizeof(all) / sizeof(all[0]);
 }
 
+#define PROVEN .proof = SIGNIN_BY_PHRASE, .secret = {52, [63] = 53}, .serial = 54
+static size_t samples_of_signing_in(struct vault_request *out)
+{
+    const struct vault_request all[] = {
+        {.type = VAULT_SIGNIN_SET,
+         .account = 16,
+         .signin = {PROVEN, .profile = 2, .record = {3, [191] = 4}, .password_key = {5}, .phrase_key = {6},
+                    .password_len = 7, .phrase_len = WRAPPED_MAX}},
+        {.type = VAULT_WRAPPED_PUT,
+         .account = 16,
+         .signin = {PROVEN, .kind = WRAPPED_PASSKEY, .id = {8, [15] = 9}, .password_len = 10}},
+        {.type = VAULT_SESSION_ADD,
+         .account = 16,
+         .session = {.hash = {11}, .version = 12, .how = SESSION_HOW_ALL, .until = 13, .label = slice_str("browser")}},
+        {.type = VAULT_SESSION_USED, .account = 16, .session.hash = {14}},
+        {.type = VAULT_SESSION_DEL, .account = 16, .session = {.which = SESSION_OTHERS, .number = 15}},
+        {.type = VAULT_FACTOR_PUT, .account = 16, .session.hash = {16}, .factor.record = slice_of(RECORD, 70)},
+        {.type = VAULT_FACTOR_DEL, .account = 16, .session.hash = {17}, .factor.number = 18},
+        {.type = VAULT_FACTOR_USED,
+         .account = 16,
+         .factor = {.number = 19, .kind = FACTOR_RECOVERY, .value = 20, .code = {21}}},
+        {.type = VAULT_INVITE_PUT, .account = 16, .invite = {{22}, .until = 23, .uses = 24, .reset = true}},
+        {.type = VAULT_INVITE_DEL, .account = 16},
+    };
+    memcpy(out, all, sizeof(all));
+    return sizeof(all) / sizeof(all[0]);
+}
+
 size_t request_samples(struct vault_request out[REQUEST_SAMPLES_MAX])
 {
     size_t n = samples_of_mail(out);
     n += samples_of_the_administrator(out + n);
+    n += samples_of_signing_in(out + n);
     for (size_t i = 0; i < n; i++)
         sample_more(&out[i]);
     return n;

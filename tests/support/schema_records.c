@@ -1,5 +1,7 @@
 #include "tests/support/schema_records.h"
 #include "tests/support/schema_published.h"
+#include "tests/support/schema_queue.h"
+#include "tests/support/schema_signin.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,39 +157,6 @@ static void fill_values(void)
     memset(records_password.label, 'l', LABEL_MAX - 1);
 }
 
-static void write_queue(struct engine_txn *t)
-{
-    const struct queue_envelope envelope = {
-        .id = 77, .queued_at = 1, .expires = 2, .account = A, .from = "anna@example.org", .envid = "id"};
-    const struct queue_recipient to = {.n = 3,
-                                       .state = QUEUE_FAILED,
-                                       .report = 3,
-                                       .to = "bob@example.net",
-                                       .orcpt = "rfc822;b",
-                                       .last_reply = "450",
-                                       .proof = QUEUE_PROOF_DANE,
-                                       .host = "h"};
-    const struct schema_message m = {
-        .id = 77, .references = 1, .kind = MESSAGE_QUEUED, .packets_len = 5000, .head_len = 200};
-    const struct dkim_record signing = {.algorithm = DKIM_RECORD_ED25519,
-                                        .made = 1,
-                                        .use_from = 2,
-                                        .domain = "example.org",
-                                        .selector = "s1",
-                                        .der = "a key",
-                                        .der_len = 5};
-    uint8_t out[QUEUE_DKIM_MAX], hash[RECORD_HASH_SIZE];
-    struct schema_keybuf kb;
-    size_t len;
-    assert_int_equal(queue_seal_envelope(records_keys, &envelope, out, &len), OK);
-    assert_int_equal(engine_put(t, PART_QUEUE, key_u64(&kb, 'Q', 77), slice_of(out, len)), OK);
-    assert_int_equal(queue_seal_recipient(records_keys, 77, &to, out, &len), OK);
-    assert_int_equal(engine_put(t, PART_QUEUE, key_u64_u32(&kb, 'T', 77, 3), slice_of(out, len)), OK);
-    assert_int_equal(schema_put_message(t, records_keys, PART_QUEUE, &m), OK);
-    assert_int_equal(dkim_record_seal(records_keys, &signing, hash, out, &len), OK);
-    assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'D', hash), slice_of(out, len)), OK);
-}
-
 static void write_policy(struct engine_txn *t)
 {
     const struct sts_policy p = {
@@ -241,9 +210,10 @@ static void write_sending(struct engine_txn *t)
 static void write_all(struct engine_txn *t)
 {
     records_write_published(t);
-    write_queue(t);
+    records_write_queue(t);
     write_sending(t);
     records_write_correspondents(t);
+    records_write_signin(t);
     assert_int_equal(schema_put_account(t, records_keys, A, &records_account), OK);
     assert_int_equal(schema_put_address(t, records_keys, &records_address), OK);
     assert_int_equal(schema_put_domain(t, records_keys, "example.org", 123), OK);
@@ -415,34 +385,6 @@ static int read_check(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_check_key(t, records_keys);
 }
 
-static uint64_t id_of(struct slice k)
-{
-    struct unpack u = key_fields(k);
-    return unpack_u64(&u);
-}
-
-static int read_envelope(struct engine_txn *t, uint64_t part, struct slice k)
-{
-    uint8_t seen[QUEUE_SEEN_SIZE];
-    return queue_open_envelope(records_keys, id_of(k), records_value_at(t, part, k), &records_got.envelope, seen);
-}
-
-static int read_recipient(struct engine_txn *t, uint64_t part, struct slice k)
-{
-    uint32_t n = (uint32_t)k.data[9] << 24 | (uint32_t)k.data[10] << 16 | (uint32_t)k.data[11] << 8 | k.data[12];
-    return queue_open_recipient(records_keys, id_of(k), n, records_value_at(t, part, k), &records_got.recipient);
-}
-
-static int read_queued(struct engine_txn *t, uint64_t part, struct slice k)
-{
-    return schema_get_message(t, records_keys, part, id_of(k), &records_got.message, records_outer_got);
-}
-
-static int read_dkim(struct engine_txn *t, uint64_t part, struct slice k)
-{
-    return dkim_record_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.dkim);
-}
-
 static int read_sent(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_sent(records_keys, part, k, records_value_at(t, part, k), &records_got.sent);
@@ -504,10 +446,10 @@ const struct record records[RECORDS] = {
     {"next account", 'I', 0, read_next_account},
     {"version", 'V', 0, read_version},
     {"key check", 'C', 0, read_check},
-    {"envelope", 'Q', PART_QUEUE, read_envelope},
-    {"recipient", 'T', PART_QUEUE, read_recipient},
-    {"queued message", 'M', PART_QUEUE, read_queued},
-    {"signing key", 'D', PART_QUEUE, read_dkim},
+    {"envelope", 'Q', PART_QUEUE, records_read_envelope},
+    {"recipient", 'T', PART_QUEUE, records_read_recipient},
+    {"queued message", 'M', PART_QUEUE, records_read_queued},
+    {"signing key", 'D', PART_QUEUE, records_read_dkim},
     {"sent", 'L', A, read_sent},
     {"sent of a domain", 'L', 0, read_sent},
     {"known recipients", 'l', A, read_known},
@@ -527,6 +469,11 @@ const struct record records[RECORDS] = {
     {"upload", 'u', PART_KEYSERVER, records_read_upload},
     {"upload's octets", 'v', PART_KEYSERVER, records_read_upload_cert},
     {"uploads", 'n', PART_KEYSERVER, records_read_uploads},
+    {"sign-in", 'O', A, records_read_signin},
+    {"wrapped key", 'W', A, records_read_wrapped},
+    {"session", 'o', A, records_read_session},
+    {"second factor", 'E', A, records_read_factor},
+    {"invitation", 'J', 0, records_read_invitation},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

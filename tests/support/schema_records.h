@@ -19,6 +19,7 @@
 #include "store/queue.h"
 #include "store/schema.h"
 #include "store/sending_impl.h"
+#include "store/signin_impl.h"
 #include "store/sts_policy.h"
 #include "store/suppression.h"
 #include "store/tls_tally.h"
@@ -82,6 +83,11 @@ union got {
     struct published_change change;
     struct published_head head;
     struct upload upload;
+    struct signin signin;
+    struct wrapped wrapped;
+    struct session session;
+    struct factor factor;
+    struct invitation invitation;
     struct upload_head uploads;
     uint64_t number;
     struct {
@@ -103,7 +109,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 47 };
+enum { RECORDS = 52 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -2,6 +2,7 @@
 
 #include "store/correspondent_impl.h"
 #include "tests/support/published_cert.h"
+#include "tests/support/signin_support.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -470,6 +471,111 @@ int upload_word(struct setting *s)
     struct vault_request q = {.type = VAULT_UPLOAD_CONFIRM};
     memcpy(q.token, s->token, sizeof(q.token));
     return request(&s->b, &q, -1);
+}
+
+static const uint8_t TOKEN_SEED = 98;
+
+int invite_new(struct setting *s)
+{
+    return invite_call(&s->b, TOKEN_SEED, 1, false);
+}
+
+int invite_gone(struct setting *s)
+{
+    const struct vault_request q = {.type = VAULT_INVITE_DEL, .account = s->b.account};
+    return request(&s->b, &q, -1);
+}
+
+int signin_first(struct setting *s)
+{
+    const struct owner o = owner_of(1, true);
+    const struct invited i = invited_of(&s->b, TOKEN_SEED);
+    const struct slice password = envelope_of(1, 9000), phrase = envelope_of(2, 100);
+    const struct vault_request q = signin_request(&s->b, NULL, SIGNIN_BY_INVITATION, i.token, &o, password, phrase);
+    return signin_call(&s->b, &q, password, phrase);
+}
+
+int signin_other(struct setting *s)
+{
+    const struct owner from = owner_of(1, true), to = owner_of(3, false);
+    const struct slice none = slice_of("", 0);
+    const struct vault_request q = signin_request(&s->b, &from, SIGNIN_BY_PHRASE, NULL, &to, none, none);
+    return signin_call(&s->b, &q, none, none);
+}
+
+int wrapped_new(struct setting *s)
+{
+    const struct owner o = owner_of(1, true);
+    const struct slice envelope = envelope_of(3, 9000);
+    const struct vault_request q = wrapped_request(&s->b, &o, SIGNIN_BY_PASSWORD, WRAPPED_PASSKEY, 1, envelope);
+    return wrapped_call(&s->b, &q, envelope);
+}
+
+int wrapped_gone(struct setting *s)
+{
+    const struct owner o = owner_of(1, true);
+    const struct vault_request q = wrapped_request(&s->b, &o, SIGNIN_BY_PASSWORD, WRAPPED_PASSKEY, 1, slice_of("", 0));
+    return wrapped_call(&s->b, &q, slice_of("", 0));
+}
+
+static struct token session_of(struct setting *s, uint8_t seed)
+{
+    struct token t;
+    uint64_t account;
+    session_token(s->b.account, t.b);
+    memset(t.b + 8, seed, sizeof(t.b) - 8);
+    session_hash(s->b.keys, t.b, &account, t.hash);
+    return t;
+}
+
+int session_new(struct setting *s)
+{
+    const struct token t = session_of(s, 1);
+    return session_call(&s->b, &t, "browser");
+}
+
+int session_seen(struct setting *s)
+{
+    const struct token t = session_of(s, 1);
+    struct vault_request q = {.type = VAULT_SESSION_USED, .account = s->b.account};
+    memcpy(q.session.hash, t.hash, sizeof(t.hash));
+    test_now += SESSION_USED_EVERY;
+    return request(&s->b, &q, -1);
+}
+
+int session_gone(struct setting *s)
+{
+    const struct vault_request q = {.type = VAULT_SESSION_DEL, .account = s->b.account, .session.which = SESSION_ALL};
+    return request(&s->b, &q, -1);
+}
+
+/* The account's only one has number 2: the session had 1. */
+static int factor(struct setting *s, enum vault_msg type)
+{
+    static uint8_t packed[FACTOR_PACKED_MAX];
+    const struct factor f = {.kind = FACTOR_RECOVERY, .codes = {.n = FACTOR_CODES, .hash = {{1}, {2}}}};
+    struct vault_request q = {.type = type, .account = s->b.account, .factor = {.number = 2, .kind = f.kind}};
+    size_t len;
+    assert_int_equal(factor_pack(&f, packed, &len), OK);
+    if (type == VAULT_FACTOR_PUT)
+        q.factor.record = slice_of(packed, len);
+    q.factor.code[0] = 1;
+    return request(&s->b, &q, -1);
+}
+
+int factor_new(struct setting *s)
+{
+    return factor(s, VAULT_FACTOR_PUT);
+}
+
+int factor_spent(struct setting *s)
+{
+    return factor(s, VAULT_FACTOR_USED);
+}
+
+int factor_gone(struct setting *s)
+{
+    return factor(s, VAULT_FACTOR_DEL);
 }
 
 int restored(struct setting *s)

@@ -80,6 +80,18 @@ int key_publish(struct setting *s);
 int key_withdraw(struct setting *s);
 int upload_new(struct setting *s);
 int upload_word(struct setting *s);
+int invite_new(struct setting *s);
+int invite_gone(struct setting *s);
+int signin_first(struct setting *s);
+int signin_other(struct setting *s);
+int wrapped_new(struct setting *s);
+int wrapped_gone(struct setting *s);
+int session_new(struct setting *s);
+int session_seen(struct setting *s);
+int session_gone(struct setting *s);
+int factor_new(struct setting *s);
+int factor_spent(struct setting *s);
+int factor_gone(struct setting *s);
 int restored(struct setting *s);
 
 #endif

@@ -232,6 +232,42 @@ static void assert_accounts(const struct vault_request *a, const struct vault_re
     }
 }
 
+static void assert_signing_in(const struct vault_request *a, const struct vault_request *b)
+{
+    switch (a->type) {
+    case VAULT_SIGNIN_SET:
+    case VAULT_WRAPPED_PUT:
+        assert_true(a->signin.proof == b->signin.proof && a->signin.serial == b->signin.serial &&
+                    a->signin.profile == b->signin.profile && a->signin.kind == b->signin.kind &&
+                    a->signin.password_len == b->signin.password_len && a->signin.phrase_len == b->signin.phrase_len);
+        assert_memory_equal(a->signin.secret, b->signin.secret, SIGNIN_SIGNATURE_SIZE);
+        assert_memory_equal(a->signin.record, b->signin.record, OPAQUE_RECORD_SIZE);
+        assert_memory_equal(a->signin.password_key, b->signin.password_key, SIGNIN_KEY_SIZE);
+        assert_memory_equal(a->signin.phrase_key, b->signin.phrase_key, SIGNIN_KEY_SIZE);
+        assert_memory_equal(a->signin.id, b->signin.id, WRAPPED_ID_SIZE);
+        break;
+    case VAULT_FACTOR_PUT:
+    case VAULT_FACTOR_DEL:
+    case VAULT_FACTOR_USED:
+        assert_slice(a->factor.record, b->factor.record);
+        assert_true(a->factor.number == b->factor.number && a->factor.kind == b->factor.kind &&
+                    a->factor.value == b->factor.value);
+        assert_memory_equal(a->factor.code, b->factor.code, RECORD_HASH_SIZE);
+        break;
+    case VAULT_INVITE_PUT:
+        assert_memory_equal(a->invite.hash, b->invite.hash, RECORD_HASH_SIZE);
+        assert_true(a->invite.until == b->invite.until && a->invite.uses == b->invite.uses &&
+                    a->invite.reset == b->invite.reset);
+        break;
+    default: break;
+    }
+    assert_memory_equal(a->session.hash, b->session.hash, RECORD_HASH_SIZE);
+    assert_slice(a->session.label, b->session.label);
+    assert_true(a->session.version == b->session.version && a->session.how == b->session.how &&
+                a->session.until == b->session.until && a->session.which == b->session.which &&
+                a->session.number == b->session.number);
+}
+
 static void assert_body(const struct vault_request *a, const struct vault_request *b)
 {
     assert_int_equal(a->approval.keys_version, b->approval.keys_version);
@@ -239,6 +275,7 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
     assert_memory_equal(a->approval.address, b->approval.address, APPROVAL_SIZE);
     assert_mail(a, b);
     assert_accounts(a, b);
+    assert_signing_in(a, b);
 }
 
 static void test_identity(void **state)
@@ -328,8 +365,28 @@ static void test_bounds(void **state)
     REFUSED(KEY_ADD, q->key.cert_len = PGP_CERT_MAX + 1);
     REFUSED(KEY_RETIRE, q->key.fpr.len = 0);
     REFUSED(APP_PASSWORD_ADD, q->password.scope = 0);
-    REFUSED(APP_PASSWORD_ADD, q->password.scope = 8);
+    REFUSED(APP_PASSWORD_ADD, q->password.scope = 16);
     REFUSED(APP_PASSWORD_ADD, q->password.label = slice_of(longer, LABEL_MAX));
+    REFUSED(SIGNIN_SET, q->signin.proof = 0);
+    REFUSED(SIGNIN_SET, q->signin.proof = SIGNIN_BY_PHRASE + 1);
+    REFUSED(SIGNIN_SET, q->signin.profile = 0);
+    REFUSED(SIGNIN_SET, q->signin.password_len = WRAPPED_MAX + 1);
+    REFUSED(SIGNIN_SET, q->signin.phrase_len = UINT32_MAX);
+    REFUSED(WRAPPED_PUT, q->signin.proof = SIGNIN_BY_INVITATION);
+    REFUSED(WRAPPED_PUT, q->signin.kind = 0);
+    REFUSED(WRAPPED_PUT, q->signin.kind = WRAPPED_PASSKEY + 1);
+    REFUSED(WRAPPED_PUT, q->signin.kind = WRAPPED_PHRASE); /* it has an id */
+    REFUSED(WRAPPED_PUT, q->signin.password_len = WRAPPED_MAX + 1);
+    REFUSED(SESSION_ADD, q->session.how = 0);
+    REFUSED(SESSION_ADD, q->session.how = SESSION_HOW_ALL + 1);
+    REFUSED(SESSION_ADD, q->session.label = slice_of(longer, LABEL_MAX));
+    REFUSED(SESSION_DEL, q->session.which = 0);
+    REFUSED(SESSION_DEL, q->session.which = SESSION_OTHERS + 1);
+    REFUSED(FACTOR_PUT, q->factor.record = slice_of(longer, FACTOR_PACKED_MAX + 1));
+    REFUSED(FACTOR_PUT, q->factor.record = slice_of(longer, 0));
+    REFUSED(FACTOR_USED, q->factor.kind = 0);
+    REFUSED(FACTOR_USED, q->factor.kind = FACTOR_RECOVERY + 1);
+    REFUSED(INVITE_PUT, q->invite.uses = 0);
 }
 
 /* As bytes: what no asker would pack. */
@@ -418,6 +475,12 @@ static void test_replies(void **state)
     assert_int_equal(r.number, 17);
     reply(VAULT_UPLOAD_ADD, &(struct vault_reply){.token = {19}}, &r);
     assert_int_equal(r.token[0], 19);
+    reply(VAULT_SIGNIN_SET, &(struct vault_reply){.version = 20}, &r);
+    assert_int_equal(r.version, 20);
+    reply(VAULT_SESSION_ADD, &(struct vault_reply){.number = 21}, &r);
+    assert_int_equal(r.number, 21);
+    reply(VAULT_FACTOR_PUT, &(struct vault_reply){.number = 22}, &r);
+    assert_int_equal(r.number, 22);
     reply(VAULT_BACKUP, &(struct vault_reply){.bytes = 18}, &r);
     assert_int_equal(r.bytes, 18);
     reply(VAULT_STAT, &(struct vault_reply){.stats = {2, stats}}, &r);

@@ -114,6 +114,36 @@ static void check_of_keyserver(char letter)
     }
 }
 
+static void check_of_signing_in(char letter)
+{
+    switch (letter) {
+    case 'O':
+        assert_true(records_got.signin.since == 1 && records_got.signin.changed == 2 &&
+                    records_got.signin.version == 3 && records_got.signin.serial == 4 &&
+                    records_got.signin.number_next == 8 && records_got.signin.profile == 1);
+        assert_true(records_got.signin.record[0] == 5 && records_got.signin.password_key[0] == 6 &&
+                    records_got.signin.phrase_key[0] == 7);
+        break;
+    case 'W':
+        assert_true(records_got.wrapped.kind == WRAPPED_PASSWORD && records_got.wrapped.since == 5 &&
+                    records_got.wrapped.len == 9000);
+        break;
+    case 'o':
+        assert_true(records_got.session.number == 5 && records_got.session.version == 3 &&
+                    records_got.session.since == 1 && records_got.session.used == 2 && records_got.session.until == 3);
+        assert_int_equal(strlen(records_got.session.label), LABEL_MAX - 1);
+        break;
+    case 'E':
+        assert_true(records_got.factor.kind == FACTOR_PASSKEY && records_got.factor.passkey.counter == 7 &&
+                    records_got.factor.passkey.key_len == PASSKEY_KEY_MAX);
+        break;
+    case 'J':
+        assert_true(records_got.invitation.account == A && records_got.invitation.until == 3 &&
+                    records_got.invitation.uses == 2 && records_got.invitation.reset);
+        break;
+    }
+}
+
 static void test_round_trips(void **st)
 {
     struct engine_txn *t = records_group();
@@ -128,6 +158,7 @@ static void test_round_trips(void **st)
         check_of_accounts(records[i].letter);
         check_of_mailboxes(records[i].letter);
         check_of_messages(records[i].letter);
+        check_of_signing_in(records[i].letter);
     }
     static uint8_t cert_got[CERT_LEN];
     size_t len;

@@ -17,17 +17,18 @@ static void test_letters(void **st)
         const bool queue = use == RECORD_QUEUE || use == RECORD_QUEUE_CONTENT || use == RECORD_DKIM;
         assert_true(kinds[i].form != FORM_SEALED
                         ? kinds[i].step == 0
-                        : kinds[i].step >= 16 && (kinds[i].home == HOME_QUEUE
-                                                      ? queue
-                                                      : use <= RECORD_CONTENT || (kinds[i].home == HOME_KEYSERVER &&
-                                                                                  use == RECORD_PUBLISHED)));
+                        : kinds[i].step >= 16 &&
+                              (kinds[i].home == HOME_QUEUE
+                                   ? queue
+                                   : use <= RECORD_CONTENT || use == RECORD_SIGNIN ||
+                                         (kinds[i].home == HOME_KEYSERVER && use == RECORD_PUBLISHED)));
         reserved += kinds[i].form == FORM_RESERVED;
     }
-    assert_in_range(reserved, 9, n - 10);
+    assert_in_range(reserved, 6, n - 10);
     assert_null(schema_kind_find(A, 'V'));
     assert_null(schema_kind_find(PART_INSTANCE, 'm'));
     assert_null(schema_kind_find(PART_QUEUE, 'm'));
-    assert_null(schema_kind_find(A, 'E'));
+    assert_null(schema_kind_find(A, 'T'));
     assert_null(schema_kind_find(A, '\0'));
     assert_ptr_equal(schema_kind_find(UINT64_MAX, 'm'), schema_kind_find(A, 'm'));
 }
@@ -170,6 +171,29 @@ static int put_incoming(struct engine_txn *t, const char *name)
     return put_correspondent(t, CORRESPONDENT_INCOMING, name);
 }
 
+static int put_session(struct engine_txn *t, const char *name)
+{
+    static const uint8_t hash[RECORD_HASH_SIZE] = {1};
+    struct session v = {.number = 1, .version = 1, .how = SESSION_PASSWORD};
+    strcpy(v.label, name);
+    return schema_put_session(t, records_keys, B, hash, &v);
+}
+
+static int put_factor(struct engine_txn *t, const char *name)
+{
+    struct factor v = {.number = 1, .kind = FACTOR_TOTP};
+    strcpy(v.label, name);
+    return schema_put_factor(t, records_keys, B, &v);
+}
+
+static int put_invitation(struct engine_txn *t, const char *name)
+{
+    static const uint8_t hash[RECORD_HASH_SIZE] = {1};
+    struct invitation v = {.account = B, .until = 1, .uses = 1};
+    strcpy(v.address, name);
+    return schema_put_invitation(t, records_keys, hash, &v);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -186,9 +210,11 @@ static const struct {
     {'t', 1, DOMAIN_CAP - 1, put_tally},       {'p', 2, ADDRESS_MAX - 1, put_published},
     {'r', B, ADDRESS_MAX - 1, put_kept},       {'i', B, ADDRESS_MAX - 1, put_incoming},
     {'l', 2, ADDRESS_MAX - 1, put_change},     {'u', 2, ADDRESS_MAX - 1, put_upload},
+    {'o', B, LABEL_MAX - 1, put_session},      {'E', B, LABEL_MAX - 1, put_factor},
+    {'J', 0, ADDRESS_MAX - 1, put_invitation},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnDMLlfyHchvnU";
+static const char nameless[] = "CqKGbxmnDMLlfyHchvnUOW";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

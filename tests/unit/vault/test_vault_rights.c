@@ -7,11 +7,12 @@
 
 #include "store/vault/vault.h"
 #include "tests/support/published_cert.h"
+#include "tests/support/signin_support.h"
 
 static const struct {
     unsigned role;
     bool admin;
-    enum vault_msg may[27];
+    enum vault_msg may[31];
 } rights[] = {
     {ROLE_INGEST,
      false,
@@ -53,12 +54,19 @@ static const struct {
       VAULT_SUPPRESS_DEL,
       VAULT_KEY_PUBLISH,
       VAULT_CORRESPONDENT_PUT,
-      VAULT_CORRESPONDENT_DEL}},
+      VAULT_CORRESPONDENT_DEL,
+      VAULT_SESSION_DEL,
+      VAULT_FACTOR_DEL,
+      VAULT_INVITE_PUT,
+      VAULT_INVITE_DEL}},
     {ROLE_GPG_SEAL, false, {0}},
     {ROLE_GPG_JUDGE, false, {0}},
     {ROLE_RESOLVER, false, {0}},
     {ROLE_FETCHER, false, {0}},
-    {ROLE_WEB, false, {VAULT_UPLOAD_CONFIRM}},
+    {ROLE_WEB,
+     false,
+     {VAULT_UPLOAD_CONFIRM, VAULT_APP_PASSWORD_ADD, VAULT_APP_PASSWORD_REVOKE, VAULT_SIGNIN_SET, VAULT_WRAPPED_PUT,
+      VAULT_SESSION_ADD, VAULT_SESSION_USED, VAULT_SESSION_DEL, VAULT_FACTOR_PUT, VAULT_FACTOR_DEL, VAULT_FACTOR_USED}},
     {ROLE_VAULT, false, {0}},
 };
 
@@ -209,6 +217,58 @@ static void fill_admin(struct vault_request *q)
     }
 }
 
+/* The account has a password, which changes; a session unused for an hour, a factor, and an invitation. */
+static struct token signed_in;
+static uint32_t session_number, factor_number;
+
+static void fill_signin(struct bench *b, struct vault_request *q)
+{
+    static uint8_t packed[FACTOR_PACKED_MAX];
+    const struct owner from = owner_of(1, true), to = owner_of(3, true);
+    const struct factor f = {.kind = FACTOR_TOTP};
+    const struct slice cert = slice_str("cert");
+    size_t len;
+    switch (q->type) {
+    case VAULT_SIGNIN_SET: *q = signin_request(b, &from, SIGNIN_BY_PASSWORD, NULL, &to, cert, slice_of("", 0)); break;
+    case VAULT_WRAPPED_PUT: *q = wrapped_request(b, &from, SIGNIN_BY_PHRASE, WRAPPED_PASSKEY, 7, cert); break;
+    case VAULT_SESSION_ADD: {
+        const struct token t = token_new(b);
+        q->session = (struct vault_session){.version = signin_seen(b).version,
+                                            .how = SESSION_PASSWORD,
+                                            .until = test_now + 86400};
+        memcpy(q->session.hash, t.hash, sizeof(t.hash));
+        return;
+    }
+    case VAULT_SESSION_DEL: q->session = (struct vault_session){.which = SESSION_ONE, .number = session_number}; break;
+    case VAULT_FACTOR_PUT:
+        assert_int_equal(factor_pack(&f, packed, &len), OK);
+        q->factor.record = slice_of(packed, len);
+        break;
+    case VAULT_FACTOR_DEL: q->factor.number = factor_number; break;
+    case VAULT_FACTOR_USED:
+        q->factor = (struct vault_factor){.number = factor_number, .kind = FACTOR_TOTP, .value = 1};
+        break;
+    case VAULT_INVITE_PUT: q->invite = (struct vault_invite){.hash = {1}, .until = test_now + 1, .uses = 1}; break;
+    default: break;
+    }
+    memcpy(q->session.hash, signed_in.hash, sizeof(signed_in.hash));
+}
+
+static void house_signin(struct bench *b)
+{
+    const struct owner o = owner_of(1, true);
+    struct vault_request q = {.type = VAULT_FACTOR_PUT, .account = b->account};
+    signin_register(b, &o, 0, 0);
+    signed_in = token_new(b);
+    assert_int_equal(session_call(b, &signed_in, "browser"), OK);
+    session_number = b->r.number;
+    test_now += SESSION_USED_EVERY;
+    fill_signin(b, &q);
+    assert_int_equal(request(b, &q, -1), OK);
+    factor_number = b->r.number;
+    assert_int_equal(invite_call(b, 98, 1, true), OK);
+}
+
 static int descriptor_of(struct bench *b, enum vault_msg type)
 {
     int fd;
@@ -228,8 +288,12 @@ static struct vault_request request_of(struct bench *b, enum vault_msg type)
         fill_queue(&q);
     else if (type < VAULT_ACCOUNT_ADD)
         fill_mail(&q);
+    else if (type >= VAULT_SIGNIN_SET)
+        fill_signin(b, &q);
     else
         fill_admin(&q);
+    if (type == VAULT_APP_PASSWORD_ADD || type == VAULT_APP_PASSWORD_REVOKE)
+        memcpy(q.session.hash, signed_in.hash, sizeof(signed_in.hash));
     return q;
 }
 
@@ -327,6 +391,7 @@ static void house(struct bench *b)
     assert_int_equal(request(b, &gone, -1), OK);
     assert_int_equal(request(b, &policy, -1), OK);
     assert_int_equal(request(b, &tally, -1), OK);
+    house_signin(b);
 }
 
 /* ---- tests ---- */
@@ -334,7 +399,7 @@ static void house(struct bench *b)
 static void test_each_role_asks_for_everything(void **state)
 {
     for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
-        for (uint32_t type = 1; type <= VAULT_CORRESPONDENT_DEL; type++) {
+        for (uint32_t type = 1; type <= VAULT_INVITE_DEL; type++) {
             struct bench b;
             if (verb_find(type) == NULL)
                 continue;
@@ -360,7 +425,7 @@ static void test_each_role_asks_for_everything(void **state)
 /* Else the test above would prove nothing: asked by whoever may, each request does what it says. */
 static void test_each_request_is_one_that_does_something(void **state)
 {
-    for (uint32_t type = 1; type <= VAULT_CORRESPONDENT_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_INVITE_DEL; type++) {
         struct bench b;
         if (verb_find(type) == NULL || (verb_find(type)->needs & DIRECT) ||
             type == VAULT_UPGRADE) /* those write nothing */
@@ -455,14 +520,14 @@ static void test_no_request_reaches_other_partitions(void **state)
     unsigned asked = 0;
     house(&b);
     struct digest before = digest_of(&b), after;
-    for (uint32_t type = 1; type <= VAULT_CORRESPONDENT_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_INVITE_DEL; type++) {
         if (verb_find(type) == NULL || !names_an_account(type))
             continue;
         for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, asked++)
             if (take_about(&b, type, parts[i]) != ERR_FORMAT)
                 fail_msg("%s about partition %llu was taken", verb_find(type)->name, (unsigned long long)parts[i]);
     }
-    assert_int_equal(asked, 27 * sizeof(parts) / sizeof(parts[0]));
+    assert_int_equal(asked, 37 * sizeof(parts) / sizeof(parts[0]));
     assert_int_equal(b.vault->nwaiting, 0);
     after = digest_of(&b);
     assert_memory_equal(before.b, after.b, sizeof(before.b));
