@@ -26,8 +26,9 @@ int totp_uri(const uint8_t secret[TOTP_SECRET_SIZE], const char *issuer, const c
 
 /* Of the step that now (seconds since 1970) is in, of the one before or of the one behind it (RFC 6238 section 5.2).
  * last: the step of the last code that was good, 0: none; no code of it or from before is good again, so each code is
- * good once. ret_step: what to keep as last, before the answer is given. ERR_FORMAT: not six digits; ERR_DENIED. In
- * time that does not tell which it was. */
+ * good once. ret_step: what to keep as last before the answer is given, by one writer and only if what is kept by then
+ * is smaller: of two requests at the same time one alone is good. ERR_FORMAT: not six digits; ERR_DENIED. In time that
+ * does not tell which it was. */
 int totp_verify(const uint8_t secret[TOTP_SECRET_SIZE], uint64_t now, uint64_t last, struct slice code,
                 uint64_t *ret_step);
 
@@ -50,8 +51,9 @@ struct recovery_codes {
 void recovery_codes_make(const uint8_t key[RECOVERY_KEY_SIZE], char ret_text[RECOVERY_CODES][RECOVERY_CODE_MAX],
                          struct recovery_codes *ret);
 /* As people type it: capitals or not, with blanks and hyphens of their own; O is 0, I and L are 1, as in Crockford's
- * base 32, which has no U. A good code is taken out of c, which is to be kept before the answer is given. ERR_FORMAT:
- * it is no code; ERR_DENIED: it is none of them, or was used. In time that does not tell which it was. */
+ * base 32, which has no U. A good code is taken out of c, which is to be kept before the answer is given, by one writer
+ * and only if the code was still there. ERR_FORMAT: it is no code; ERR_DENIED: it is none of them, or was used. In time
+ * that does not tell which it was. */
 int recovery_codes_use(struct recovery_codes *c, const uint8_t key[RECOVERY_KEY_SIZE], struct slice typed);
 
 #endif

@@ -78,8 +78,8 @@ void webauthn_put_request(struct json_out *o, const struct webauthn_asked *a, co
  * ERR_MEMORY. */
 int webauthn_register(struct slice json, const struct webauthn_asked *a, struct webauthn_credential *ret);
 /* An AuthenticationResponseJSON of one of those that the account has. ret_which and ret_count: whose count to keep,
- * before the answer is given. ERR_DENIED too: it is of none of them; ERR_CONFLICT: its count went back, so there may be
- * two of it (section 6.1.1). */
+ * before the answer is given and only if it is larger than the one kept by then, or both are 0. ERR_DENIED too: it is
+ * of none of them; ERR_CONFLICT: its count went back, so there may be two of it (section 6.1.1). */
 int webauthn_verify(struct slice json, const struct webauthn_asked *a, const struct webauthn_credential *have, size_t n,
                     size_t *ret_which, uint32_t *ret_count);
 
