@@ -11,9 +11,9 @@
 
 enum { WINDOW = 1 /* steps each way: clocks that go wrong, and time to type */ };
 
-void totp_secret_make(uint8_t ret[TOTP_SECRET_SIZE])
+void totp_secret_make(uint8_t ret[TOTP_KEY_SIZE])
 {
-    randombytes_buf(ret, TOTP_SECRET_SIZE);
+    randombytes_buf(ret, TOTP_KEY_SIZE);
 }
 
 /* RFC 3986 section 2.3: what is not unreserved goes as octets. */
@@ -31,13 +31,13 @@ static void put_escaped(struct print *t, const char *text)
     }
 }
 
-int totp_uri(const uint8_t secret[TOTP_SECRET_SIZE], const char *issuer, const char *address, char out[TOTP_URI_MAX])
+int totp_uri(const uint8_t secret[TOTP_KEY_SIZE], const char *issuer, const char *address, char out[TOTP_URI_MAX])
 {
     struct print t = {out, TOTP_URI_MAX};
     char *base32 = NULL;
     size_t len = 0;
 
-    if (oath_base32_encode((const char *)secret, TOTP_SECRET_SIZE, &base32, &len) != OATH_OK)
+    if (oath_base32_encode((const char *)secret, TOTP_KEY_SIZE, &base32, &len) != OATH_OK)
         return ERR_MEMORY;
     print_put(&t, "otpauth://totp/");
     put_escaped(&t, issuer);
@@ -45,7 +45,7 @@ int totp_uri(const uint8_t secret[TOTP_SECRET_SIZE], const char *issuer, const c
     put_escaped(&t, address);
     print_put(&t, "?secret=%s&issuer=", base32);
     put_escaped(&t, issuer);
-    print_put(&t, "&algorithm=SHA1&digits=%u&period=%u", TOTP_DIGITS, TOTP_STEP);
+    print_put(&t, "&algorithm=SHA1&digits=%u&period=%u", TOTP_DIGITS, TOTP_SECONDS);
     sodium_memzero(base32, len);
     free(base32);
     if (t.left > 0)
@@ -62,10 +62,9 @@ static bool is_digits(struct slice code)
     return code.len == TOTP_DIGITS;
 }
 
-int totp_verify(const uint8_t secret[TOTP_SECRET_SIZE], uint64_t now, uint64_t last, struct slice code,
-                uint64_t *ret_step)
+int totp_verify(const uint8_t secret[TOTP_KEY_SIZE], uint64_t now, uint64_t last, struct slice code, uint64_t *ret_step)
 {
-    const uint64_t step = now / TOTP_STEP, first = step > WINDOW ? step - WINDOW : 0;
+    const uint64_t step = now / TOTP_SECONDS, first = step > WINDOW ? step - WINDOW : 0;
     char want[TOTP_DIGITS + 1];
     uint64_t found = 0;
     int err = OK;
@@ -73,8 +72,8 @@ int totp_verify(const uint8_t secret[TOTP_SECRET_SIZE], uint64_t now, uint64_t l
     if (!is_digits(code))
         return ERR_FORMAT;
     for (uint64_t s = first; s <= step + WINDOW && err == OK; s++) {
-        if (oath_hotp_generate((const char *)secret, TOTP_SECRET_SIZE, s, TOTP_DIGITS, false,
-                               OATH_HOTP_DYNAMIC_TRUNCATION, want) != OATH_OK)
+        if (oath_hotp_generate((const char *)secret, TOTP_KEY_SIZE, s, TOTP_DIGITS, false, OATH_HOTP_DYNAMIC_TRUNCATION,
+                               want) != OATH_OK)
             err = ERR_CRYPTO;
         else if (sodium_memcmp(want, code.data, TOTP_DIGITS) == 0)
             found = s; /* of two that are alike the later one, so that it is not good again */
@@ -94,17 +93,6 @@ static const char alphabet[33] = "0123456789abcdefghjkmnpqrstvwxyz";
 enum { DIGITS = 12, GROUP = 4 };
 _Static_assert(DIGITS + DIGITS / GROUP <= RECOVERY_CODE_MAX, "digits, hyphens between groups, and a NUL");
 
-static void hash(const uint8_t key[RECOVERY_KEY_SIZE], const uint8_t digit[DIGITS], uint8_t out[RECOVERY_HASH_SIZE])
-{
-    static const char use[] = "recovery code";
-    uint8_t text[sizeof(use) + DIGITS];
-
-    memcpy(text, use, sizeof(use));
-    memcpy(text + sizeof(use), digit, DIGITS);
-    (void)crypto_generichash(out, RECOVERY_HASH_SIZE, text, sizeof(text), key, RECOVERY_KEY_SIZE);
-    sodium_memzero(text, sizeof(text));
-}
-
 static void write_code(const uint8_t digit[DIGITS], char out[RECOVERY_CODE_MAX])
 {
     char *at = out;
@@ -117,19 +105,14 @@ static void write_code(const uint8_t digit[DIGITS], char out[RECOVERY_CODE_MAX])
     *at = '\0';
 }
 
-void recovery_codes_make(const uint8_t key[RECOVERY_KEY_SIZE], char ret_text[RECOVERY_CODES][RECOVERY_CODE_MAX],
-                         struct recovery_codes *ret)
+void recovery_code_make(char ret[RECOVERY_CODE_MAX])
 {
     uint8_t digit[DIGITS];
 
-    ret->left = (1u << RECOVERY_CODES) - 1;
-    for (unsigned i = 0; i < RECOVERY_CODES; i++) {
-        randombytes_buf(digit, sizeof(digit));
-        for (size_t k = 0; k < DIGITS; k++)
-            digit[k] &= 31;
-        write_code(digit, ret_text[i]);
-        hash(key, digit, ret->hash[i]);
-    }
+    randombytes_buf(digit, sizeof(digit));
+    for (size_t i = 0; i < DIGITS; i++)
+        digit[i] &= 31;
+    write_code(digit, ret);
     sodium_memzero(digit, sizeof(digit));
 }
 
@@ -162,23 +145,13 @@ static bool read_code(struct slice typed, uint8_t digit[DIGITS])
     return n == DIGITS;
 }
 
-int recovery_codes_use(struct recovery_codes *c, const uint8_t key[RECOVERY_KEY_SIZE], struct slice typed)
+int recovery_code_read(struct slice typed, char ret[RECOVERY_CODE_MAX])
 {
-    uint8_t digit[DIGITS], h[RECOVERY_HASH_SIZE];
-    uint16_t found = 0;
-    const bool read = read_code(typed, digit);
+    uint8_t digit[DIGITS];
+    const int err = read_code(typed, digit) ? OK : ERR_FORMAT;
 
-    if (read) {
-        hash(key, digit, h);
-        for (unsigned i = 0; i < RECOVERY_CODES; i++)
-            found |= (uint16_t)((unsigned)(sodium_memcmp(h, c->hash[i], sizeof(h)) == 0) << i);
-    }
+    if (err == OK)
+        write_code(digit, ret);
     sodium_memzero(digit, sizeof(digit));
-    sodium_memzero(h, sizeof(h));
-    if (!read)
-        return ERR_FORMAT;
-    if (!(found & c->left))
-        return ERR_DENIED;
-    c->left &= (uint16_t)~found;
-    return OK;
+    return err;
 }

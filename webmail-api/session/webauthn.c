@@ -34,8 +34,10 @@ static const struct json_in_table extension_table = {.members = extension_rows,
                                                      .size = sizeof(struct extensions),
                                                      .others = true};
 
+enum { ID_MAX = 1023 }; /* section 5.1.3 */
+
 struct head {
-    JSON_SPAN(WEBAUTHN_ID_MAX) id, raw_id;
+    JSON_SPAN(ID_MAX) id, raw_id;
     char type[16], attachment[32];
     bool has_attachment, has_extensions;
     struct extensions extensions;
@@ -78,7 +80,7 @@ struct made {
     struct made_response response;
 };
 
-/* In the order of enum webauthn_transport. */
+/* In the order of enum webauthn_flag. */
 static const char *const transports[] = {"usb", "nfc", "ble", "smart-card", "hybrid", "internal", NULL};
 
 static const struct json_in_member made_response_rows[] = {
@@ -138,11 +140,27 @@ static int check_attestation(const struct attestation *t, const struct webauthn_
     return n == alg ? webauthn_self_verify(&t->data, a, alg, t->statement.whole, client_hash) : ERR_DENIED;
 }
 
+/* What is to be kept, of what was found to be right. */
+static int keep(const struct made *m, const struct webauthn_data *d, struct webauthn_credential *ret)
+{
+    if (d->id.len > sizeof(ret->id) || d->key.len > sizeof(ret->key))
+        return ERR_UNSUPPORTED;
+    *ret = (struct webauthn_credential){
+        .flags = (uint8_t)(m->response.transports | (d->flags & FLAG_BE ? WEBAUTHN_MAY_BE_BACKED_UP : 0)),
+        .count = d->count,
+        .id_len = d->id.len,
+        .key_len = d->key.len,
+    };
+    memcpy(ret->id, d->id.data, d->id.len);
+    memcpy(ret->key, d->key.data, d->key.len);
+    return OK;
+}
+
 static int register_made(const struct made *m, const struct webauthn_asked *a, struct webauthn_credential *ret)
 {
-    struct webauthn_credential c = {.transports = m->response.transports};
     const struct slice client_data = SLICE(m->response.client_data);
     struct attestation t;
+    enum webauthn_alg alg = 0;
     uint8_t client_hash[32];
     int err = check_head(&m->head);
 
@@ -155,20 +173,12 @@ static int register_made(const struct made *m, const struct webauthn_asked *a, s
     if (err == OK && !same(t.data.id, SLICE(m->head.id)))
         err = ERR_DENIED;
     if (err == OK)
-        err = webauthn_key_read(&t.data, &c);
+        err = webauthn_key_check(t.data.key, &alg);
     if (err != OK)
         return err;
     crypto_hash_sha256(client_hash, client_data.data, client_data.len);
-    err = check_attestation(&t, a, c.alg, client_hash);
-    if (err != OK)
-        return err;
-    c.count = t.data.count;
-    c.may_be_backed_up = t.data.flags & FLAG_BE;
-    memcpy(c.maker, t.data.maker.data, sizeof(c.maker));
-    c.id_len = t.data.id.len;
-    memcpy(c.id, t.data.id.data, c.id_len);
-    *ret = c;
-    return OK;
+    err = check_attestation(&t, a, alg, client_hash);
+    return err == OK ? keep(m, &t.data, ret) : err;
 }
 
 int webauthn_register(struct slice json, const struct webauthn_asked *a, struct webauthn_credential *ret)
@@ -234,12 +244,12 @@ static int verify_used(const struct used *u, const struct webauthn_asked *a, con
         err = ERR_FORMAT; /* section 6.1: of no credential here */
     if (err == OK)
         err = webauthn_data_check(&d, a);
-    if (err == OK && c->may_be_backed_up != ((d.flags & FLAG_BE) != 0))
+    if (err == OK && ((c->flags & WEBAUTHN_MAY_BE_BACKED_UP) != 0) != ((d.flags & FLAG_BE) != 0))
         err = ERR_DENIED; /* it never changes (section 6.1.3) */
     if (err != OK)
         return err;
     crypto_hash_sha256(client_hash, client_data.data, client_data.len);
-    err = webauthn_signature_verify(&d, a, c, SLICE(u->response.signature), client_hash);
+    err = webauthn_signature_verify(&d, a, slice_of(c->key, c->key_len), SLICE(u->response.signature), client_hash);
     if (err == OK && !count_went_on(c->count, d.count))
         err = ERR_CONFLICT;
     if (err == OK)
@@ -280,45 +290,49 @@ int webauthn_verify(struct slice json, const struct webauthn_asked *a, const str
 
 /* ---- before the sandbox ---- */
 
-/* Public keys that somebody might have: P-256's generator, the one of RFC 8032 section 7.1, test 1, and 2^2048 - 1 with
- * 65,537. Each verifies a signature that is none. */
-static int try_alg(enum webauthn_alg alg, const uint8_t *key, size_t len)
-{
-    static const uint8_t signature[256] = {0x30, 6, 2, 1, 1, 2, 1, 1}, rp[37] = {[32] = FLAG_UP};
-    const size_t signature_len = alg == WEBAUTHN_ES256 ? 8 : alg == WEBAUTHN_EDDSA ? 64 : 256;
-    const struct webauthn_asked a = {.rp_id = "localhost"};
-    struct webauthn_credential c = {.alg = alg, .key_len = len};
-    struct webauthn_data d;
-    uint8_t data[sizeof(rp)], hash[32] = {0};
+/* Public keys that somebody might have: P-256's generator, the one of RFC 8032 section 7.1, test 1, and a modulus of
+ * ones with 65,537. */
+static const uint8_t point[] = "\xa5\1\2\3\x26\x20\1\x21\x58\x20"
+                               "\x6b\x17\xd1\xf2\xe1\x2c\x42\x47\xf8\xbc\xe6\xe5\x63\xa4\x40\xf2"
+                               "\x77\x03\x7d\x81\x2d\xeb\x33\xa0\xf4\xa1\x39\x45\xd8\x98\xc2\x96"
+                               "\x22\x58\x20"
+                               "\x4f\xe3\x42\xe2\xfe\x1a\x7f\x9b\x8e\xe7\xeb\x4a\x7c\x0f\x9e\x16"
+                               "\x2b\xce\x33\x57\x6b\x31\x5e\xce\xcb\xb6\x40\x68\x37\xbf\x51\xf5";
+static const uint8_t edwards[] = "\xa4\1\1\3\x27\x20\6\x21\x58\x20"
+                                 "\xd7\x5a\x98\x01\x82\xb1\x0a\xb7\xd5\x4b\xfe\xd3\xc9\x64\x07\x3a"
+                                 "\x0e\xe1\x72\xf3\xda\xa6\x23\x25\xaf\x02\x1a\x68\xf7\x07\x51\x1a";
+static const uint8_t rsa_head[] = "\xa4\1\3\3\x39\1\0\x20\x59\1\0", rsa_tail[] = "\x21\x43\1\0\1";
 
-    memcpy(data, rp, sizeof(rp));
+/* Verifies a signature that is none. */
+static int try_key(struct slice key, size_t signature_len)
+{
+    static const uint8_t signature[256] = {0x30, 6, 2, 1, 1, 2, 1, 1}, hash[32] = {0};
+    const struct webauthn_asked a = {.rp_id = "localhost"};
+    struct webauthn_data d;
+    uint8_t data[37] = {[32] = FLAG_UP};
+
     crypto_hash_sha256(data, (const uint8_t *)a.rp_id, strlen(a.rp_id));
-    memcpy(c.key, key, len);
     if (webauthn_data_read(slice_of(data, sizeof(data)), &d) != OK)
         return ERR_CRYPTO;
-    return webauthn_signature_verify(&d, &a, &c, slice_of(signature, signature_len), hash) == ERR_DENIED ? OK
-                                                                                                         : ERR_CRYPTO;
+    return webauthn_signature_verify(&d, &a, key, slice_of(signature, signature_len), hash) == ERR_DENIED ? OK
+                                                                                                          : ERR_CRYPTO;
 }
 
 int webauthn_prepare(void)
 {
-    static const char point[] = "\x6b\x17\xd1\xf2\xe1\x2c\x42\x47\xf8\xbc\xe6\xe5\x63\xa4\x40\xf2"
-                                "\x77\x03\x7d\x81\x2d\xeb\x33\xa0\xf4\xa1\x39\x45\xd8\x98\xc2\x96"
-                                "\x4f\xe3\x42\xe2\xfe\x1a\x7f\x9b\x8e\xe7\xeb\x4a\x7c\x0f\x9e\x16"
-                                "\x2b\xce\x33\x57\x6b\x31\x5e\xce\xcb\xb6\x40\x68\x37\xbf\x51\xf5";
-    static const char edwards[] = "\xd7\x5a\x98\x01\x82\xb1\x0a\xb7\xd5\x4b\xfe\xd3\xc9\x64\x07\x3a"
-                                  "\x0e\xe1\x72\xf3\xda\xa6\x23\x25\xaf\x02\x1a\x68\xf7\x07\x51\x1a";
-    uint8_t modulus[WEBAUTHN_KEY_MAX];
+    enum { HEAD = sizeof(rsa_head) - 1, MODULUS = 256, TAIL = sizeof(rsa_tail) - 1 };
+    uint8_t rsa[HEAD + MODULUS + TAIL];
     int err;
 
-    memset(modulus, 0xff, sizeof(modulus));
-    memcpy(modulus + 256, "\1\0\1", 3);
+    memcpy(rsa, rsa_head, HEAD);
+    memset(rsa + HEAD, 0xff, MODULUS);
+    memcpy(rsa + HEAD + MODULUS, rsa_tail, TAIL);
     fido_init(0);
     json_in_prepare();
-    err = try_alg(WEBAUTHN_ES256, (const uint8_t *)point, 64);
+    err = try_key(slice_of(point, sizeof(point) - 1), 8);
     if (err == OK)
-        err = try_alg(WEBAUTHN_EDDSA, (const uint8_t *)edwards, 32);
+        err = try_key(slice_of(edwards, sizeof(edwards) - 1), 64);
     if (err == OK)
-        err = try_alg(WEBAUTHN_RS256, modulus, sizeof(modulus));
+        err = try_key(slice_of(rsa, sizeof(rsa)), 256);
     return err;
 }

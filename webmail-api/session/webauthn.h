@@ -21,34 +21,31 @@
 
 enum {
     WEBAUTHN_CHALLENGE_SIZE = 32,
-    WEBAUTHN_ID_MAX = 1023, /* section 5.1.3 */
-    WEBAUTHN_KEY_MAX = 259, /* a modulus and an exponent; 64 octets of a point; 32 */
+    WEBAUTHN_ID_MAX = 255,  /* section 5.1.3 allows 1,023; those that are made have 16 to 128 or so */
+    WEBAUTHN_KEY_MAX = 320, /* RSA takes 272 */
     WEBAUTHN_USER_MAX = 64, /* section 5.4.3 */
     WEBAUTHN_CREDENTIALS_MAX = 20,
     WEBAUTHN_TIMEOUT = 300 /* seconds, section 15.1 */
 };
 
-/* COSE's numbers. */
-enum webauthn_alg { WEBAUTHN_ES256 = -7, WEBAUTHN_EDDSA = -8, WEBAUTHN_RS256 = -257 };
-
-enum webauthn_transport { /* section 5.8.4; hints for the browser alone */
-                          WEBAUTHN_USB = 1,
-                          WEBAUTHN_NFC = 2,
-                          WEBAUTHN_BLE = 4,
-                          WEBAUTHN_SMART_CARD = 8,
-                          WEBAUTHN_HYBRID = 16,
-                          WEBAUTHN_INTERNAL = 32
+enum webauthn_flag {
+    /* Hints for the browser (section 5.8.4). */
+    WEBAUTHN_USB = 1,
+    WEBAUTHN_NFC = 2,
+    WEBAUTHN_BLE = 4,
+    WEBAUTHN_SMART_CARD = 8,
+    WEBAUTHN_HYBRID = 16,
+    WEBAUTHN_INTERNAL = 32,
+    WEBAUTHN_MAY_BE_BACKED_UP = 64 /* never changes (section 6.1.3) */
 };
 
 /* What is kept of one. Nothing in it is secret. */
 struct webauthn_credential {
-    enum webauthn_alg alg;
-    uint32_t count;      /* of signatures; 0: it does not count */
-    uint32_t transports; /* of enum webauthn_transport */
-    bool may_be_backed_up;
-    uint8_t maker[16]; /* AAGUID, unproved */
+    uint8_t flags;  /* of enum webauthn_flag */
+    uint32_t count; /* of signatures; 0: it does not count */
     size_t id_len, key_len;
-    uint8_t id[WEBAUTHN_ID_MAX], key[WEBAUTHN_KEY_MAX];
+    uint8_t id[WEBAUTHN_ID_MAX];
+    uint8_t key[WEBAUTHN_KEY_MAX]; /* COSE (RFC 9052 section 7), as it was made */
 };
 
 /* What was asked, and of whom. */
@@ -74,8 +71,8 @@ void webauthn_put_request(struct json_out *o, const struct webauthn_asked *a, co
 
 /* A RegistrationResponseJSON: a credential made. It is to be kept only if nobody has its id (section 7.1, step 26).
  * ERR_FORMAT: malformed, or with a PRF's output; ERR_LIMIT; ERR_DENIED: another challenge, origin, domain, from within
- * a page of others, without its user, or signed wrongly; ERR_UNSUPPORTED: an algorithm or key that was not asked for;
- * ERR_MEMORY. */
+ * a page of others, without its user, or signed wrongly; ERR_UNSUPPORTED: an algorithm or key that was not asked for,
+ * an id or key that is too long; ERR_MEMORY. */
 int webauthn_register(struct slice json, const struct webauthn_asked *a, struct webauthn_credential *ret);
 /* An AuthenticationResponseJSON of one of those that the account has. ret_which and ret_count: whose count to keep,
  * before the answer is given and only if it is larger than the one kept by then, or both are 0. ERR_DENIED too: it is

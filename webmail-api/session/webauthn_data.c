@@ -36,7 +36,7 @@ static bool take_credential(struct slice *rest, struct webauthn_data *d)
     if (!take(rest, MAKER, &d->maker) || !take(rest, 2, &len))
         return false;
     const size_t n = (size_t)len.data[0] << 8 | len.data[1];
-    return n > 0 && n <= WEBAUTHN_ID_MAX && take(rest, n, &d->id) && take_map(rest, &d->key);
+    return n > 0 && take(rest, n, &d->id) && take_map(rest, &d->key);
 }
 
 int webauthn_data_read(struct slice in, struct webauthn_data *ret)

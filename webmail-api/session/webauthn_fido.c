@@ -10,88 +10,140 @@
 #include "webmail-api/session/cbor_in.h"
 #include "webmail-api/session/webauthn_impl.h"
 
-/* ---- a key as libfido2 has it ---- */
+/* ---- keys ---- */
 
-struct public_key {
-    es256_pk_t *es256;
-    eddsa_pk_t *eddsa;
-    rs256_pk_t *rs256;
+enum {
+    KTY = 1,
+    ALG = 3,
+    CRV = -1,
+    X = -2,
+    Y = -3,
+    RSA_N = -1,
+    RSA_E = -2
+}; /* RFC 9053 section 7, RFC 8230 section 4 */
+enum { MODULUS = 256, EXPONENT = 3, ES256_KEY = 64, EDDSA_KEY = 32, RS256_KEY = MODULUS + EXPONENT };
+
+static bool number_is(const struct cbor_in *map, int64_t key, int64_t want)
+{
+    struct cbor_in v;
+    int64_t n;
+
+    return cbor_in_number_key(map, key, &v) == OK && cbor_in_number(&v, &n) == OK && n == want;
+}
+
+static bool octets(const struct cbor_in *map, int64_t key, size_t len, uint8_t *ret)
+{
+    struct cbor_in v;
+
+    if (cbor_in_number_key(map, key, &v) != OK || v.type != CBOR_IN_OCTETS || v.body.len != len)
+        return false;
+    memcpy(ret, v.body.data, len);
+    return true;
+}
+
+/* The parameters of each kind of key, one behind the other, as libfido2 takes them. */
+static bool es256_octets(const struct cbor_in *map, uint8_t *ret)
+{
+    return number_is(map, KTY, 2) && number_is(map, CRV, 1) && octets(map, X, 32, ret) && octets(map, Y, 32, ret + 32);
+}
+
+static bool eddsa_octets(const struct cbor_in *map, uint8_t *ret)
+{
+    return number_is(map, KTY, 1) && number_is(map, CRV, 6) && octets(map, X, EDDSA_KEY, ret);
+}
+
+static bool rs256_octets(const struct cbor_in *map, uint8_t *ret)
+{
+    return number_is(map, KTY, 3) && octets(map, RSA_N, MODULUS, ret) && octets(map, RSA_E, EXPONENT, ret + MODULUS);
+}
+
+static void *es256_load(const uint8_t *from)
+{
+    es256_pk_t *k = es256_pk_new();
+
+    if (k && es256_pk_from_ptr(k, from, ES256_KEY) != FIDO_OK)
+        es256_pk_free(&k);
+    return k;
+}
+
+static void *eddsa_load(const uint8_t *from)
+{
+    eddsa_pk_t *k = eddsa_pk_new();
+
+    if (k && eddsa_pk_from_ptr(k, from, EDDSA_KEY) != FIDO_OK)
+        eddsa_pk_free(&k);
+    return k;
+}
+
+static void *rs256_load(const uint8_t *from)
+{
+    rs256_pk_t *k = rs256_pk_new();
+
+    if (k && rs256_pk_from_ptr(k, from, RS256_KEY) != FIDO_OK)
+        rs256_pk_free(&k);
+    return k;
+}
+
+static void es256_unload(void *k)
+{
+    es256_pk_free(&(es256_pk_t *){k});
+}
+
+static void eddsa_unload(void *k)
+{
+    eddsa_pk_free(&(eddsa_pk_t *){k});
+}
+
+static void rs256_unload(void *k)
+{
+    rs256_pk_free(&(rs256_pk_t *){k});
+}
+
+static const struct kind {
+    enum webauthn_alg alg;
+    bool (*octets)(const struct cbor_in *map, uint8_t *ret);
+    void *(*load)(const uint8_t *from); /* NULL: a shortage, or what is no point of the curve */
+    void (*unload)(void *key);
+} kinds[] = {
+    {WEBAUTHN_ES256, es256_octets, es256_load, es256_unload},
+    {WEBAUTHN_EDDSA, eddsa_octets, eddsa_load, eddsa_unload},
+    {WEBAUTHN_RS256, rs256_octets, rs256_load, rs256_unload},
 };
 
-static void free_key(struct public_key *k)
+static int load_key(struct slice cose, const struct kind **ret_kind, void **ret)
 {
-    es256_pk_free(&k->es256);
-    eddsa_pk_free(&k->eddsa);
-    rs256_pk_free(&k->rs256);
-}
-
-/* NULL: out of memory, or no key. */
-static const void *load_key(const struct webauthn_credential *c, struct public_key *k)
-{
-    switch (c->alg) {
-    case WEBAUTHN_ES256:
-        k->es256 = es256_pk_new();
-        return k->es256 && es256_pk_from_ptr(k->es256, c->key, c->key_len) == FIDO_OK ? k->es256 : NULL;
-    case WEBAUTHN_EDDSA:
-        k->eddsa = eddsa_pk_new();
-        return k->eddsa && eddsa_pk_from_ptr(k->eddsa, c->key, c->key_len) == FIDO_OK ? k->eddsa : NULL;
-    case WEBAUTHN_RS256:
-        k->rs256 = rs256_pk_new();
-        return k->rs256 && rs256_pk_from_ptr(k->rs256, c->key, c->key_len) == FIDO_OK ? k->rs256 : NULL;
-    }
-    return NULL;
-}
-
-/* ---- a credential made ---- */
-
-static int read_alg(struct slice cose, enum webauthn_alg *ret)
-{
+    uint8_t raw[RS256_KEY];
     struct cbor_in map, alg;
     int64_t n = 0;
 
-    /* RFC 9052 section 7.1: 3 is the algorithm */
-    if (cbor_in_read(cose, &map) != OK || cbor_in_number_key(&map, 3, &alg) != OK || cbor_in_number(&alg, &n) != OK)
+    if (cbor_in_read(cose, &map) != OK || map.whole.len != cose.len || cbor_in_number_key(&map, ALG, &alg) != OK ||
+        cbor_in_number(&alg, &n) != OK)
         return ERR_FORMAT;
-    if (n != WEBAUTHN_ES256 && n != WEBAUTHN_EDDSA && n != WEBAUTHN_RS256)
-        return ERR_UNSUPPORTED;
-    *ret = (enum webauthn_alg)n;
-    return OK;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        void *key = kinds[i].alg == n && kinds[i].octets(&map, raw) ? kinds[i].load(raw) : NULL;
+        if (key) {
+            *ret_kind = &kinds[i];
+            *ret = key;
+            return OK;
+        }
+    }
+    return ERR_UNSUPPORTED;
 }
 
-/* NULL: out of memory, or its key is not one of that algorithm. */
-static fido_cred_t *load_cred(const struct webauthn_data *d, enum webauthn_alg alg)
+int webauthn_key_check(struct slice key, enum webauthn_alg *ret)
 {
-    fido_cred_t *cred = fido_cred_new();
-
-    if (cred && (fido_cred_set_type(cred, alg) != FIDO_OK ||
-                 fido_cred_set_authdata_raw(cred, d->whole.data, d->whole.len) != FIDO_OK))
-        fido_cred_free(&cred);
-    return cred;
-}
-
-int webauthn_key_read(const struct webauthn_data *d, struct webauthn_credential *ret)
-{
-    struct webauthn_credential c = *ret;
-    struct public_key key = {NULL, NULL, NULL};
-    fido_cred_t *cred;
-    int err = read_alg(d->key, &c.alg);
+    const struct kind *kind;
+    void *loaded;
+    int err = load_key(key, &kind, &loaded);
 
     if (err != OK)
         return err;
-    cred = load_cred(d, c.alg);
-    c.key_len = cred ? fido_cred_pubkey_len(cred) : 0;
-    if (c.key_len == 0 || c.key_len > sizeof(c.key)) {
-        err = ERR_UNSUPPORTED; /* or a shortage, which cannot be told from it */
-    } else {
-        memcpy(c.key, fido_cred_pubkey_ptr(cred), c.key_len);
-        err = load_key(&c, &key) ? OK : ERR_UNSUPPORTED; /* a point that is not on its curve */
-    }
-    if (err == OK)
-        *ret = c;
-    free_key(&key);
-    fido_cred_free(&cred);
-    return err;
+    *ret = kind->alg;
+    kind->unload(loaded);
+    return OK;
 }
+
+/* ---- a credential made ---- */
 
 /* libfido2 wants to know which extensions were asked for. What an authenticator adds by itself is nothing to us. */
 static bool set_extensions(fido_cred_t *cred, bool hmac_secret, int protection)
@@ -112,8 +164,10 @@ static bool self_verifies(fido_cred_t *cred)
 int webauthn_self_verify(const struct webauthn_data *d, const struct webauthn_asked *a, enum webauthn_alg alg,
                          struct slice statement, const uint8_t client_hash[32])
 {
-    fido_cred_t *cred = load_cred(d, alg);
-    const bool good = cred && fido_cred_set_clientdata_hash(cred, client_hash, 32) == FIDO_OK &&
+    fido_cred_t *cred = fido_cred_new();
+    const bool good = cred && fido_cred_set_type(cred, alg) == FIDO_OK &&
+                      fido_cred_set_authdata_raw(cred, d->whole.data, d->whole.len) == FIDO_OK &&
+                      fido_cred_set_clientdata_hash(cred, client_hash, 32) == FIDO_OK &&
                       fido_cred_set_rp(cred, a->rp_id, NULL) == FIDO_OK &&
                       fido_cred_set_fmt(cred, "packed") == FIDO_OK &&
                       fido_cred_set_attstmt(cred, statement.data, statement.len) == FIDO_OK && self_verifies(cred);
@@ -138,22 +192,25 @@ static bool assertion_verifies(fido_assert_t *assertion, const struct webauthn_d
     return false;
 }
 
-int webauthn_signature_verify(const struct webauthn_data *d, const struct webauthn_asked *a,
-                              const struct webauthn_credential *c, struct slice signature,
-                              const uint8_t client_hash[32])
+int webauthn_signature_verify(const struct webauthn_data *d, const struct webauthn_asked *a, struct slice key,
+                              struct slice signature, const uint8_t client_hash[32])
 {
-    struct public_key key = {NULL, NULL, NULL};
-    const void *pk = load_key(c, &key);
-    fido_assert_t *assertion = fido_assert_new();
-    int err = pk && assertion && fido_assert_set_count(assertion, 1) == FIDO_OK &&
-                      fido_assert_set_clientdata_hash(assertion, client_hash, 32) == FIDO_OK &&
-                      fido_assert_set_sig(assertion, 0, signature.data, signature.len) == FIDO_OK
-                  ? OK
-                  : ERR_MEMORY;
+    const struct kind *kind;
+    void *loaded;
+    int err = load_key(key, &kind, &loaded);
 
-    if (err == OK && !assertion_verifies(assertion, d, a, c->alg, pk))
+    if (err != OK)
+        return err;
+    fido_assert_t *assertion = fido_assert_new();
+    err = assertion && fido_assert_set_count(assertion, 1) == FIDO_OK &&
+                  fido_assert_set_clientdata_hash(assertion, client_hash, 32) == FIDO_OK
+              ? OK
+              : ERR_MEMORY;
+    if (err == OK &&
+        (signature.len == 0 || fido_assert_set_sig(assertion, 0, signature.data, signature.len) != FIDO_OK ||
+         !assertion_verifies(assertion, d, a, kind->alg, loaded)))
         err = ERR_DENIED;
     fido_assert_free(&assertion);
-    free_key(&key);
+    kind->unload(loaded);
     return err;
 }

@@ -24,15 +24,18 @@ int webauthn_data_check(const struct webauthn_data *d, const struct webauthn_ask
  * ERR_DENIED. */
 int webauthn_client_check(struct slice json, const char *type, const struct webauthn_asked *a);
 
-/* ---- libfido2 ---- */
+/* ---- keys and signatures ---- */
 
-/* The public key of a credential, and that it is one. ERR_FORMAT, ERR_UNSUPPORTED, ERR_MEMORY. */
-int webauthn_key_read(const struct webauthn_data *d, struct webauthn_credential *ret);
-/* An attestation that the credential signed itself, its statement being CBOR. ERR_DENIED, ERR_MEMORY. */
+/* COSE's numbers (RFC 9053 section 2, RFC 8812 section 2). */
+enum webauthn_alg { WEBAUTHN_ES256 = -7, WEBAUTHN_EDDSA = -8, WEBAUTHN_RS256 = -257 };
+
+/* Of a COSE key, and that it is one. ERR_FORMAT, ERR_UNSUPPORTED, ERR_MEMORY. */
+int webauthn_key_check(struct slice key, enum webauthn_alg *ret);
+/* An attestation that the credential signed itself, its statement being CBOR. ERR_DENIED; or a shortage. */
 int webauthn_self_verify(const struct webauthn_data *d, const struct webauthn_asked *a, enum webauthn_alg alg,
                          struct slice statement, const uint8_t client_hash[32]);
-int webauthn_signature_verify(const struct webauthn_data *d, const struct webauthn_asked *a,
-                              const struct webauthn_credential *c, struct slice signature,
-                              const uint8_t client_hash[32]);
+/* ERR_DENIED, ERR_MEMORY, and webauthn_key_check's. */
+int webauthn_signature_verify(const struct webauthn_data *d, const struct webauthn_asked *a, struct slice key,
+                              struct slice signature, const uint8_t client_hash[32]);
 
 #endif

@@ -1,7 +1,7 @@
 /* What a browser is asked: PublicKeyCredential.parseCreationOptionsFromJSON() and parseRequestOptionsFromJSON() take it
  * as it is. See webauthn.h. */
 #include "server/core/bug.h"
-#include "webmail-api/session/webauthn.h"
+#include "webmail-api/session/webauthn_impl.h"
 
 static const char *const transports[] = {"usb", "nfc", "ble", "smart-card", "hybrid", "internal"};
 static const enum webauthn_alg algs[] = {WEBAUTHN_EDDSA, WEBAUTHN_ES256, WEBAUTHN_RS256}; /* what we like best first */
@@ -13,7 +13,7 @@ static void put_descriptor(struct json_out *o, const struct webauthn_credential 
     json_out_octets(o, "id", slice_of(c->id, c->id_len));
     json_out_list(o, "transports");
     for (unsigned i = 0; i < sizeof(transports) / sizeof(*transports); i++)
-        if (c->transports >> i & 1)
+        if (c->flags >> i & 1)
             json_out_text(o, NULL, slice_str(transports[i]));
     json_out_end(o);
     json_out_end(o);

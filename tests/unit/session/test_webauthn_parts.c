@@ -1,10 +1,12 @@
-/* CBOR as authenticators write it, and what a browser is asked. */
+/* CBOR as authenticators write it, what a browser is asked, and how long an id may be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
+#include "server/core/base64url.h"
 #include "server/core/buf.h"
 #include "server/core/error.h"
 #include "webmail-api/session/cbor_in.h"
@@ -109,7 +111,7 @@ static void cbor(void **state)
 
 static void options(void **state)
 {
-    const struct webauthn_credential had = {.id_len = 3, .id = {1, 2, 3}, .transports = WEBAUTHN_USB | WEBAUTHN_HYBRID};
+    const struct webauthn_credential had = {.id_len = 3, .id = {1, 2, 3}, .flags = WEBAUTHN_USB | WEBAUTHN_HYBRID};
     struct webauthn_asked a = {.rp_id = "mail.example.org",
                                .origin = "https://mail.example.org",
                                .challenge = {1, 2, 3},
@@ -141,9 +143,92 @@ static void options(void **state)
     buf_free(&b);
 }
 
+/* ---- how long an id may be ---- */
+
+/* RFC 8032 section 7.1, test 1 */
+#define EDWARDS "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+
+static int made_with(size_t id_len, const char *cose)
+{
+    static char json[16384];
+    static const uint8_t challenge[32] = {1};
+    const struct webauthn_asked a = {.rp_id = "example.org", .origin = "https://example.org", .challenge = {1}};
+    const struct piece key = unhex(cose);
+    const uint8_t fixed[23] = {0x41, [21] = (uint8_t)(id_len >> 8), (uint8_t)id_len}, id[1100] = {0};
+    struct piece data = {.len = 32}, object = unhex("a363666d74646e6f6e656761747453746d74a068617574684461746159"),
+                 client = {.len = 0};
+    char id_text[1500], object_text[4000], client_text[400], challenge_text[44];
+    struct webauthn_credential c;
+
+    crypto_hash_sha256(data.data, (const uint8_t *)a.rp_id, strlen(a.rp_id));
+    add(&data, fixed, sizeof(fixed));
+    add(&data, id, id_len);
+    add(&data, key.data, key.len);
+    const uint8_t len[2] = {(uint8_t)(data.len >> 8), (uint8_t)data.len};
+    add(&object, len, 2);
+    add(&object, data.data, data.len);
+    base64url_write(slice_of(challenge, 32), challenge_text);
+    client.len =
+        (size_t)sprintf((char *)client.data, "{\"type\":\"webauthn.create\",\"challenge\":\"%s\",\"origin\":\"%s\"}",
+                        challenge_text, a.origin);
+    base64url_write(slice_of(id, id_len), id_text);
+    base64url_write(slice(&object), object_text);
+    base64url_write(slice(&client), client_text);
+    snprintf(json, sizeof(json),
+             "{\"id\":\"%s\",\"rawId\":\"%s\",\"type\":\"public-key\",\"response\":{\"clientDataJSON\":\"%s\","
+             "\"attestationObject\":\"%s\"}}",
+             id_text, id_text, client_text, object_text);
+    return webauthn_register(slice_str(json), &a, &c);
+}
+
+static int made_with_id(size_t id_len)
+{
+    return made_with(id_len, "a4010103272006215820" EDWARDS);
+}
+
+static void ids(void **state)
+{
+    assert_int_equal(made_with_id(0), ERR_FORMAT);
+    assert_int_equal(made_with_id(1), OK);
+    assert_int_equal(made_with_id(WEBAUTHN_ID_MAX), OK);
+    assert_int_equal(made_with_id(WEBAUTHN_ID_MAX + 1), ERR_UNSUPPORTED);
+    assert_int_equal(made_with_id(1023), ERR_UNSUPPORTED);
+    assert_int_equal(made_with_id(1024), ERR_FORMAT);
+}
+
+#define POINT_X "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296" /* P-256's generator */
+#define POINT_Y "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+
+static void kinds_of_keys(void **state)
+{
+    static const struct {
+        const char *cose;
+        int err;
+    } rows[] = {
+        {"a5010203262001215820" POINT_X "225820" POINT_Y, OK},
+        {"a5010103262001215820" POINT_X "225820" POINT_Y, ERR_UNSUPPORTED}, /* another type of key */
+        {"a5010203262002215820" POINT_X "225820" POINT_Y, ERR_UNSUPPORTED}, /* another curve */
+        {"a40102032620012158"
+         "20" POINT_X,
+         ERR_UNSUPPORTED},
+        {"a5010203262001215820" POINT_X "22f5", ERR_UNSUPPORTED},                            /* its compressed form */
+        {"a6010203262001215820" POINT_X "215820" POINT_X "225820" POINT_Y, ERR_UNSUPPORTED}, /* twice */
+        {"a4010103272006215820" EDWARDS, OK},
+        {"a4010203272006215820" EDWARDS, ERR_UNSUPPORTED},
+        {"a4010103272007215820" EDWARDS, ERR_UNSUPPORTED}, /* Ed448 */
+        {"a4010103262006215820" EDWARDS, ERR_UNSUPPORTED}, /* ES256 */
+        {"a5010103272006215820" EDWARDS "2240", OK},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (made_with(16, rows[i].cose) != rows[i].err)
+            fail_msg("%s", rows[i].cose);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cbor), cmocka_unit_test(options)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(cbor), cmocka_unit_test(options), cmocka_unit_test(ids),
+                                       cmocka_unit_test(kinds_of_keys)};
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * that each gets back. VERIFY is "yes" or "no"; each challenge is answered once.
  *   creation VERIFY    what is asked (JSON)
  *   request VERIFY
- *   made JSON          "ok", the algorithm, the length of the id, or the error
+ *   made JSON          "ok", the lengths of its id and key, or the error
  *   used JSON          "ok", which one, its count */
 #include <sodium.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static void say_made(const struct webauthn_asked *a, const char *json)
         puts(err_str(err));
         return;
     }
-    printf("ok %d %zu\n", have[n].alg, have[n].id_len);
+    printf("ok %zu %zu\n", have[n].id_len, have[n].key_len);
     n++;
 }
 
