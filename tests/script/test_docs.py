@@ -55,8 +55,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_paths_in_backticks_are_there(page):
     """A path below one of the tree's folders: there as it is, or as the stem of source files ("server/base/ipc"),
-    perhaps
-    with a test in it ("tests/x.py::test_y")."""
+    perhaps with a test in it ("tests/x.py::test_y")."""
     missing = []
     for name in re.findall(r"`([^`\s]+)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.S)):
         if name.split("/")[0] not in SOURCE_FOLDERS or "/" not in name.rstrip("/") or re.search("NAME|FOLDER", name):
