@@ -149,6 +149,8 @@ int domain_add(struct store_write *w, const char *domain)
 {
     char out[DOMAIN_CAP];
     int err = address_domain_normalize(domain, strlen(domain), out);
+    if (err == OK && !address_domain_is_host(out))
+        err = ERR_FORMAT; /* certificates are for hosts */
     if (err != OK)
         return err;
     err = domain_is_ours(w, out);

@@ -168,7 +168,7 @@ static int with_domain(struct cli *c, int (*fn)(const struct cli *c, struct inst
 {
     struct instance i;
     char domain[DOMAIN_CAP];
-    if (address_domain_normalize(c->arg[0], strlen(c->arg[0]), domain))
+    if (address_domain_normalize(c->arg[0], strlen(c->arg[0]), domain) || !address_domain_is_host(domain))
         return cli_fail(c, "%s is not a domain", c->arg[0]);
     int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
     if (rc)

@@ -35,7 +35,7 @@ static int read_options(const struct cli *c, struct config *config)
     if (c->opt[OPT_STORE_KEY_FILE] && c->opt[OPT_PASSPHRASE_FILE])
         return cli_usage(c, "give --store-key-file or --passphrase-file, not both; store-key add adds the other");
     if (address_domain_normalize(c->opt[OPT_DOMAIN], strlen(c->opt[OPT_DOMAIN]), domain) ||
-        strlen(domain) >= sizeof(config->domain))
+        !address_domain_is_host(domain) || strlen(domain) >= sizeof(config->domain))
         return cli_fail(c, "%s is not a domain name", c->opt[OPT_DOMAIN]);
     strcpy(config->domain, domain);
     snprintf(config->bind, sizeof(config->bind), access("/proc/net/if_inet6", F_OK) ? "0.0.0.0" : "::");

@@ -59,8 +59,10 @@ int address_envelope_read(const uint8_t *s, size_t len, char *out, size_t cap, s
 int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
 /* The same of an OpenPGP user id: "Name <address>", or one that is an address. */
 int address_of_user_id(const char *user_id, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
-/* A domain to lower-case ASCII. ERR_FORMAT: also address literals, empty labels and a trailing dot. */
+/* A domain to lower-case ASCII. ERR_FORMAT: also address literals, empty labels and a trailing dot. Underscores may be
+ * in others' (DNS has them), but no name of a host has one (RFC 1123 section 2.1). */
 int address_domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP]);
+bool address_domain_is_host(const char *domain); /* one that was normalized */
 
 /* ---- in header fields, strictly: values whose folds were checked by header_value_valid ---- */
 

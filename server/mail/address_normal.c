@@ -103,8 +103,8 @@ static int local_normalize(const char *in, size_t len, char out[2 * LOCAL_MAX + 
 
 static int ascii_domain(const char *in, size_t len, char out[DOMAIN_CAP])
 {
-    if (!len || len > DOMAIN_MAX || !is_ascii(in, len) ||
-        address_domain_len((const uint8_t *)in, len, ADDRESS_SMTP) != len)
+    if (!len || len > DOMAIN_MAX || !is_ascii(in, len) || in[len - 1] == '.' ||
+        address_domain_len((const uint8_t *)in, len, ADDRESS_ENVELOPE) != len)
         return ERR_FORMAT;
     for (size_t i = 0; i < len; i++)
         out[i] = lower(in[i]);
@@ -130,6 +130,11 @@ static int idna_domain(const char *in, size_t len, char out[DOMAIN_CAP])
 int address_domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP])
 {
     return is_ascii(in, len) ? ascii_domain(in, len, out) : idna_domain(in, len, out);
+}
+
+bool address_domain_is_host(const char *domain)
+{
+    return address_domain_len((const uint8_t *)domain, strlen(domain), ADDRESS_SMTP) == strlen(domain);
 }
 
 int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus)

@@ -184,6 +184,7 @@ def test_alias_and_domain(any_instance):
         refused(i, "domain", "add", bad, says="not a domain")
         refused(i, "domain", "dns", bad, says="not a domain")
         refused(i, "dkim", "rotate", bad, says="not a domain")
+    refused(i, "domain", "add", "my_shop.example", says="not a domain")  # no host has such a name
     i.run("alias", "add", "Sales@shop.example", ALICE)
     i.run("alias", "add", "@BÜCHER.example", ALICE)
     assert [x.split() for x in lines(i, "alias", "list")] == [

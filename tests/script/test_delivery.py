@@ -86,6 +86,7 @@ SENT = [
     Case("we-are-second", peer={}, records="{name} MX 5 mx.{name}\n{name} MX 10 letterlock.test.\nmx.{name} A {host}",
          times=1),
     Case("xn--bcher-kva", peer={}, times=1),
+    Case("under_score", peer={}, times=1),
     Case("routed", peer={}, records="{name} MX 0 .", policy="route={host}", times=1),
     Case("success-there", peer={"ehlo": ("DSN",)}, mail_options=("RET=HDRS",), times=1,
          rcpt_options=("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;b+2Bb@o.example")),

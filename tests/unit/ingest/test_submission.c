@@ -124,6 +124,8 @@ static void test_recipients(void **state)
     expect(t, "550 5.1.1 ");
     say(t, "RCPT TO:<\"a b\"@example.net>\r\n"); /* nobody here could have it */
     expect(t, "250 2.1.5 ");
+    say(t, "RCPT TO:<x@my_host.example.net>\r\n");
+    expect(t, "250 2.1.5 ");
     say(t, "RCPT TO:<x@[192.0.2.1]>\r\n");
     expect(t, "550 5.1.2 ");
     say(t, "DATA\r\n");
