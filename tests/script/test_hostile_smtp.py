@@ -171,6 +171,32 @@ def test_resets_in_content(served):
     assert served.status()["messages"] == before
 
 
+def test_clear_octets_behind_the_end_of_tls(served):
+    """In the middle of a chunk: they are no content, and touch nothing (of others: CVE-2026-45185)."""
+    before = served.status()["messages"]
+    for tail in (b"y", b"y" * 1000, b"\r\n.\r\nQUIT\r\n", b"\x17\x03\x03\0\5hello"):
+        with dial(served) as s:
+            s.sendall(b"EHLO client.example\r\nSTARTTLS\r\n")
+            said = b""
+            while b"220 2.0.0" not in said:
+                said += s.recv(4096)
+            with ssl._create_unverified_context().wrap_socket(s) as t:
+                t.sendall(OPEN + b"BDAT 1000 LAST\r\nSubject: x\r\n")
+                said = b""
+                while b"250 2.1.5" not in said:
+                    said += t.recv(4096)
+                t.setblocking(False)
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    t.unwrap()
+                os.set_blocking(t.fileno(), True)
+                with contextlib.suppress(ConnectionError):
+                    os.write(t.fileno(), tail)
+                    while os.read(t.fileno(), 4096):
+                        pass
+    assert served.status()["messages"] == before
+    serve_one(served)
+
+
 def test_reset_while_it_is_stored(served):
     """Gone without waiting for the answer: stored or not, but whole, and nothing is held."""
     for n in range(40):
