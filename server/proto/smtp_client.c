@@ -249,7 +249,11 @@ bool smtp_client_in_doubt(const struct smtp_client *c)
  * its end, or is none. It is over in any case. */
 static void unasked(struct smtp_client *c)
 {
-    smtp_client_end(c, negative(c) ? SMTP_CLIENT_FAULT_REFUSED : SMTP_CLIENT_FAULT_REPLY);
+    const bool content = c->phase == CLIENT_CONTENT || c->phase == CLIENT_END;
+
+    smtp_client_end(c, content && c->last.code >= 500 ? SMTP_CLIENT_FAULT_UNWANTED
+                       : negative(c)                  ? SMTP_CLIENT_FAULT_REFUSED
+                                                      : SMTP_CLIENT_FAULT_REPLY);
 }
 
 static void on_reply(struct smtp_client *c, struct buf *in, struct smtp_client_event *ret)

@@ -75,13 +75,14 @@ enum smtp_client_event_type {
                                   more comes (smtp_client_in_doubt) */
 };
 enum smtp_client_fault {
-    SMTP_CLIENT_FAULT_NONE,    /* after smtp_client_quit */
-    SMTP_CLIENT_FAULT_REPLY,   /* what came is no reply, too long, or answers nothing */
-    SMTP_CLIENT_FAULT_EARLY,   /* octets in the clear behind STARTTLS's reply */
-    SMTP_CLIENT_FAULT_REFUSED, /* greeted with 4xx or 5xx, 421 anywhere, 4xx or 5xx before its turn, EHLO and HELO
+    SMTP_CLIENT_FAULT_NONE,     /* after smtp_client_quit */
+    SMTP_CLIENT_FAULT_REPLY,    /* what came is no reply, too long, or answers nothing */
+    SMTP_CLIENT_FAULT_EARLY,    /* octets in the clear behind STARTTLS's reply */
+    SMTP_CLIENT_FAULT_REFUSED,  /* greeted with 4xx or 5xx, 421 anywhere, 4xx or 5xx before its turn, EHLO and HELO
                                   refused: reply */
-    SMTP_CLIENT_FAULT_LOGIN,   /* the server does not prove that it knows the password, or asks too much */
-    SMTP_CLIENT_FAULT_CONTENT, /* smtp_client_content refused what it was given: the transaction cannot end */
+    SMTP_CLIENT_FAULT_UNWANTED, /* 5xx to content before its end: reply, to this mail */
+    SMTP_CLIENT_FAULT_LOGIN,    /* the server does not prove that it knows the password, or asks too much */
+    SMTP_CLIENT_FAULT_CONTENT,  /* smtp_client_content refused what it was given: the transaction cannot end */
     SMTP_CLIENT_FAULT_MEMORY,
 };
 struct smtp_client_event {

@@ -195,17 +195,19 @@ static enum next on_closed(struct delivery *d, const struct smtp_client_event *e
         [SMTP_CLIENT_FAULT_NONE] = OBSTACLE_LOST,       [SMTP_CLIENT_FAULT_REPLY] = OBSTACLE_NO_SMTP,
         [SMTP_CLIENT_FAULT_EARLY] = OBSTACLE_TLS,       [SMTP_CLIENT_FAULT_REFUSED] = OBSTACLE_LOST,
         [SMTP_CLIENT_FAULT_LOGIN] = OBSTACLE_LOGIN,     [SMTP_CLIENT_FAULT_CONTENT] = OBSTACLE_CONVERSION,
-        [SMTP_CLIENT_FAULT_MEMORY] = OBSTACLE_SHORTAGE,
+        [SMTP_CLIENT_FAULT_MEMORY] = OBSTACLE_SHORTAGE, [SMTP_CLIENT_FAULT_UNWANTED] = OBSTACLE_LOST,
     };
+    const bool unwanted = e->fault == SMTP_CLIENT_FAULT_UNWANTED;
     struct outcome o;
 
     outcome_obstacle(why[e->fault], &o);
-    if (e->fault == SMTP_CLIENT_FAULT_REFUSED && e->reply->code) {
+    if (unwanted || (e->fault == SMTP_CLIENT_FAULT_REFUSED && e->reply->code))
         outcome_reply(e->reply, false, &o);
+    if (e->fault == SMTP_CLIENT_FAULT_REFUSED) {
         o.verdict = VERDICT_DEFERRED; /* of the server, not of this mail */
         o.again_at_once = false;
     }
-    delivery_lost(d, &o, d->to && d->done ? PLACE_DONE : PLACE_FAILED);
+    delivery_lost(d, &o, unwanted || (d->to && d->done) ? PLACE_DONE : PLACE_FAILED);
     return NEXT_LEAVE;
 }
 

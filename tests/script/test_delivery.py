@@ -134,6 +134,7 @@ FAILED = [
     Case("refused", "failed", "5.7.1", {"mail": "550 5.7.1 not you"}, times=1),
     Case("no-data", "failed", "5.3.2", {"data": "554 5.3.2 no"}, times=1),
     Case("bad-content", "failed", "5.6.0", {"end": "554 5.6.0 spam"}, times=1),
+    Case("early-552", "failed", "5.3.4", {"data": b"354 go on\r\n552 5.3.4 too big\r\n"}, times=1),
     Case("no-code", "failed", "5.0.0", {"rcpt": "550 no"}, times=1),
     Case("wrong-class", "failed", "5.2.1", {"rcpt": "550 2.2.1 ok"}, times=1),
     Case("many-lines", "failed", "5.1.1", {"rcpt": CRLF_IN_WORDS}, times=1),

@@ -106,7 +106,7 @@ static void on_event(struct client_harness *h, const struct smtp_client_event *e
 {
     static const char *const names[] = {"",     "READY", "START_TLS", "NO_TLS",    "SENDER",
                                         "RCPT", "WANTS", "DONE",      "LOGGED_IN", "CLOSED"};
-    static const char *const faults[] = {"none", "reply", "early", "refused", "login", "content", "memory"};
+    static const char *const faults[] = {"none", "reply", "early", "refused", "unwanted", "login", "content", "memory"};
 
     check_reply(e->reply);
     check_reply(smtp_client_last(h->c));

@@ -282,7 +282,11 @@ static void test_out_of_turn(void **state)
         /* Not yet all of it. */
         {HELLO PLAIN_EHLO "250 ok\r\n" T "250 ok\r\n" T "354 go\r\n552 5.3.4 too big\r\n" T,
          READY_0 "> MAIL FROM:<a@x>\nSENDER 250\n> RCPT TO:<b@y>\nRCPT 250 of 0\n> DATA\nWANTS 354\n"
-                 "CLOSED 552 5.3.4 refused\n",
+                 "CLOSED 552 5.3.4 unwanted\n",
+         &to_one, 1},
+        {HELLO PLAIN_EHLO "250 ok\r\n" T "250 ok\r\n" T "354 go\r\n452 4.3.1 full\r\n" T,
+         READY_0 "> MAIL FROM:<a@x>\nSENDER 250\n> RCPT TO:<b@y>\nRCPT 250 of 0\n> DATA\nWANTS 354\n"
+                 "CLOSED 452 4.3.1 refused\n",
          &to_one, 1},
     };
 
