@@ -12,7 +12,8 @@ import time
 
 import harness
 import pytest
-from test_subverted_ingest import ALICE, BOB, Channel, error, make, requests, sealed_file, sealed_parcel, state
+from channels import Channel, error, requests, sealed_file, sealed_parcel
+from test_subverted_ingest import ALICE, BOB, make, state
 
 MAY = {"VAULT_QUEUE_UPDATE", "VAULT_SUPPRESS_PUT", "VAULT_SUPPRESS_DEL", "VAULT_STS_PUT", "VAULT_STS_DEL",
        "VAULT_TALLY_PUT", "VAULT_TALLY_DEL"}
