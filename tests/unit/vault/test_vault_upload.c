@@ -144,7 +144,8 @@ static void a_token_is_for_one_thing_once(void **state)
         wrong.b[i] ^= 1;
         assert_int_equal(confirm(&b, wrong.b), ERR_NOT_FOUND);
         wrong.b[i] = 0xff;
-        assert_int_equal(confirm(&b, wrong.b), ERR_NOT_FOUND);
+        if (a.b[i] != 0xff)
+            assert_int_equal(confirm(&b, wrong.b), ERR_NOT_FOUND);
     }
     struct token mixed = a; /* one's place, another's secret */
     mixed.b[RECORD_HASH_SIZE] = c.b[RECORD_HASH_SIZE];
