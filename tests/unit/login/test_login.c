@@ -72,6 +72,7 @@ static int up(void **state)
     assert_int_equal(app_password_hash(bench.keys, bench.account, PASSWORD, strlen(PASSWORD), hash), OK);
     PACK(p);
     pack_u64(&p, bench.account);
+    pack_raw(&p, zero, RECORD_HASH_SIZE); /* the administrator has no session */
     pack_raw(&p, hash, sizeof(hash));
     pack_u8(&p, SCOPE_IMAP);
     pack_raw(&p, zero, 32);
