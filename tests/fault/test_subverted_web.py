@@ -1,5 +1,5 @@
-"""A subverted `web`: what it may ask the vault for, over the channel that it has. It publishes what waits under a token,
-of which it has none; and it signs people in, but cannot say who they are."""
+"""A subverted `web`: what it may ask the vault for, over the channel that it has. It publishes what waits under a
+token, of which it has none; and it signs people in, but cannot say who they are."""
 import os
 import pathlib
 import struct
@@ -114,8 +114,8 @@ def test_it_cannot_change_who_signs_in(served, tmp_path):
 
 
 def test_what_it_can(served):
-    """docs/threats.md says so: of an account with a password, sessions, what they allow, and their end. Of another one
-    nothing."""
+    """docs/threats.md says so: of an account with a password, sessions, what they allow, and their end. Of another
+    one nothing."""
     carol = f"carol@{served.domain}"
     served.add_account("carol")
     number = 18
@@ -128,7 +128,7 @@ def test_what_it_can(served):
         assert ask("VAULT_APP_PASSWORD_ADD", app_password_add(number, name, name, 1)) == error("DENIED")
         assert ask("VAULT_SESSION_ADD", session_add(number, name, 1)) == struct.pack(">I", 1)
         assert ask("VAULT_APP_PASSWORD_ADD", app_password_add(BOB, name, name, 1)) == error("DENIED")
-        assert ask("VAULT_APP_PASSWORD_ADD", app_password_add(number, name, name, 1)) == struct.pack(">I", 2)  # the second
+        assert ask("VAULT_APP_PASSWORD_ADD", app_password_add(number, name, name, 1)) == struct.pack(">I", 2)
         assert ask("VAULT_FACTOR_PUT", factor_put(number, name, label=b"telephone")) == struct.pack(">I", 2)
     # Its owner and the operator see all of it, and end it.
     assert b"browser" in served.run("session", "list", carol).stdout
