@@ -17,6 +17,7 @@ enum {
     JSON_IN_MAX = 64 * 1024, /* octets of a text */
     JSON_IN_DEPTH_MAX = 4,   /* objects and lists within one another, the outermost counted */
     JSON_IN_KEYS_MAX = 32,   /* members of an object, values of a list */
+    JSON_IN_VALUES_MAX = 256 /* of these in all */
 };
 #define JSON_IN_NUMBER_MAX ((UINT64_C(1) << 53) - 1) /* RFC 8259 section 6 */
 

@@ -204,8 +204,21 @@ static void limits(void **state)
     }
     /* what would be deep work is refused as well, and takes no stack */
     text = repeated("{\"a\":", "[", 60000, "");
-    assert_int_equal(json_in_read(slice_str(text), &others, out, &why), ERR_FORMAT);
+    assert_int_equal(json_in_read(slice_str(text), &others, out, &why), ERR_LIMIT);
     free(text);
+    /* what is in a string is no value */
+    text = repeated("{\"x\":\"\\\"", ",[{", 20000, "\"}");
+    assert_int_equal(json_in_read(slice_str(text), &others, out, &why), OK);
+    free(text);
+    /* nothing has 32 of them, but all together more than 256 */
+    for (size_t n = 8; n <= 9; n++) {
+        text = repeated("{\"x\":0",
+                        ",\"%u\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,"
+                        "30,31]",
+                        n, "}");
+        assert_int_equal(json_in_read(slice_str(text), &others, out, &why), n == 8 ? OK : ERR_LIMIT);
+        free(text);
+    }
     assert_int_equal(json_in_read(slice_str("{\"x\":9223372036854775808}"), &others, out, &why), ERR_FORMAT);
     assert_int_equal(json_in_read(slice_str("{\"x\":1e999}"), &others, out, &why), ERR_FORMAT);
 }
