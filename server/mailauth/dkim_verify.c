@@ -25,7 +25,7 @@ struct slot {
 struct dkim_check {
     struct slot *slots; /* signatures, then a message signature and a seal for each set */
     size_t signatures;
-    bool more;
+    bool more, spares;
     unsigned sets;
     enum dkim_reason chain, whole; /* what speaks against the chain's structure; against all of a message */
 };
@@ -60,6 +60,7 @@ static const struct {
     [DKIM_CHAIN_BROKEN] = {AUTH_PERMERROR, "not a chain"},
     [DKIM_CHAIN_LONG] = {AUTH_PERMERROR, "a chain of too many sets"},
     [DKIM_CHAIN_FAILED] = {AUTH_PERMERROR, "a chain that had failed before"},
+    [DKIM_SPARED] = {AUTH_NEUTRAL, "not tried: another of this domain verifies"},
 };
 
 enum auth_result dkim_result_of(enum dkim_reason r)
@@ -74,13 +75,14 @@ const char *dkim_reason_text(enum dkim_reason r)
 
 /* ---- the message as a whole ---- */
 
+/* NUL, CR without LF, LF without CR. All octets at once, as compilers do where nothing branches. */
 static bool lines_are_odd(const uint8_t *s, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (!s[i] || (s[i] == '\n' && (i == 0 || s[i - 1] != '\r')) ||
-            (s[i] == '\r' && (i + 1 == len || s[i + 1] != '\n')))
-            return true;
-    return false;
+    uint8_t odd = 0;
+
+    for (size_t i = 1; i < len; i++)
+        odd |= (s[i] == '\0') | ((s[i] == '\n') ^ (s[i - 1] == '\r'));
+    return odd || (len && (s[0] == '\0' || s[0] == '\n' || s[len - 1] == '\r'));
 }
 
 /* A blank before the colon: some see no field there, and then another author. */
@@ -338,13 +340,28 @@ static enum dkim_reason verify(struct slot *s, const struct records_answer *a)
     return reason == DKIM_VERIFIED && r->strict && strcmp(s->f.identity, s->f.domain) != 0 ? DKIM_IDENTITY : reason;
 }
 
-static int close_slot(struct slot *s, struct records *r)
+static bool is_spared(const struct dkim_check *c, const struct slot *s)
+{
+    for (size_t i = 0; c->spares && s->f.kind == DKIM_KIND_SIGNATURE && i < c->signatures; i++) {
+        const struct slot *other = &c->slots[i];
+        if (!other->open && other->reason == DKIM_VERIFIED && strcmp(other->f.domain, s->f.domain) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int close_slot(const struct dkim_check *c, struct slot *s, struct records *r)
 {
     char name[2 * DOMAIN_CAP + sizeof("._domainkey.")];
     const struct records_answer *a;
 
     if (!s->open)
         return OK;
+    if (is_spared(c, s)) {
+        s->open = false;
+        s->reason = DKIM_SPARED;
+        return OK;
+    }
     /* one that is too long for DNS exists nowhere: records_get sees to it */
     snprintf(name, sizeof(name), "%s._domainkey.%s", s->f.selector, s->f.domain);
     a = records_get(r, RECORDS_TXT, name);
@@ -353,6 +370,16 @@ static int close_slot(struct slot *s, struct records *r)
     s->open = false;
     s->reason = verify(s, a);
     return OK;
+}
+
+static int close_slots(struct dkim_check *c, enum dkim_algorithm a, struct records *r)
+{
+    int err = OK;
+
+    for (size_t i = 0; i < c->signatures + 2 * (size_t)c->sets; i++)
+        if (c->slots[i].f.algorithm == a && close_slot(c, &c->slots[i], r) != OK)
+            err = ERR_AGAIN;
+    return err;
 }
 
 /* ---- verdicts ---- */
@@ -388,13 +415,17 @@ static void judge_chain(const struct dkim_check *c, struct arc_verdict *ret)
         memcpy(ret->sealers[i - 1], seal_slot(c, i)->f.domain, DOMAIN_CAP);
 }
 
+void dkim_check_spare(struct dkim_check *c)
+{
+    c->spares = true;
+}
+
 int dkim_check_judge(struct dkim_check *c, struct records *r, struct dkim_verdicts *ret)
 {
-    int err = OK;
+    int err = close_slots(c, DKIM_RSA_SHA256, r);
 
-    for (size_t i = 0; i < c->signatures + 2 * (size_t)c->sets; i++)
-        if (close_slot(&c->slots[i], r) != OK)
-            err = ERR_AGAIN;
+    if (close_slots(c, DKIM_ED25519_SHA256, r) != OK)
+        err = ERR_AGAIN;
     ERR_clear_error(); /* what does not verify is nothing that TLS has to hear of */
     if (err != OK)
         return err;

@@ -57,6 +57,7 @@ enum dkim_reason {
     DKIM_CHAIN_BROKEN, /* ARC: a field is missing, twice or unreadable */
     DKIM_CHAIN_LONG,   /* ARC: more than ARC_SETS_MAX */
     DKIM_CHAIN_FAILED, /* ARC: who sealed last says so (cv=fail), or a cv= is not for its place */
+    DKIM_SPARED,       /* another of its domain verifies, and this one was not tried (dkim_check_spare) */
     DKIM_REASONS
 };
 enum auth_result dkim_result_of(enum dkim_reason r);
@@ -96,6 +97,10 @@ struct dkim_check; /* needs the message while it is made, not later */
  * signatures, and one with a header too long for header_parse, is a check as well. ERR_MEMORY. */
 int dkim_check_create(const struct iovec *mail, size_t n, uint64_t now, struct dkim_check **ret);
 void dkim_check_destroy(struct dkim_check *c); /* NULL is allowed */
+
+/* From now on a signature is not tried where another with the same d= has verified (RFC 6376 section 6.1): it proves
+ * nothing that is not known, and costs as much. RSA goes first, which is the cheaper one. */
+void dkim_check_spare(struct dkim_check *c);
 
 /* ERR_AGAIN: records are wanted, a name once, at most DKIM_SIGNATURES_MAX and two for each set. Signatures that are
  * lost anyway want none. */

@@ -515,6 +515,7 @@ int judging_whole(struct judging *g, const struct iovec *mail, size_t n, void (*
         err = dkim_check_create(mail, n, m->now, &m->dkim);
     if (err != OK)
         return err;
+    dkim_check_spare(m->dkim);
     m->whole = true;
     m->late_ms = loop_now_ms(g->j->loop) + JUDGE_MS;
     defer_cancel(g->j->loop, &g->go_on);

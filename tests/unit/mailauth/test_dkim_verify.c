@@ -428,12 +428,57 @@ static void a_key_is_no_other(void **state)
     }
 }
 
+static void reasons_with(const struct buf *mail, const enum dkim_reason *want, size_t n)
+{
+    struct dkim_verdicts v;
+
+    judge(mail, &v);
+    assert_int_equal(v.n, n);
+    for (size_t i = 0; i < n; i++)
+        if (v.v[i].reason != want[i])
+            fail_msg("signature %zu: %s", i, dkim_reason_text(v.v[i].reason));
+}
+
+/* One that verifies spares others of its own domain, and nobody else. */
+static void spared(void **state)
+{
+    static const char of_other[] = "v=1; a=ed25519-sha256; d=a.football.example.com; s=brisbane; bh=@; h=from";
+    struct dkim_verdicts v;
+    struct buf mail;
+
+    judge_spares = true;
+    judge_example(example, sizeof(example) - 1, 0, &v); /* RSA first, wherever it stands */
+    assert_int_equal(v.v[0].reason, DKIM_SPARED);
+    assert_int_equal(v.v[0].result, AUTH_NEUTRAL);
+    assert_int_equal(v.v[1].result, AUTH_PASS);
+    strcpy(other_record, rsa_record);
+    strstr(other_record, "p=")[40] ^= 1;
+    judge_with(example, sizeof(example) - 1, 0, by_other_record, &v);
+    assert_int_equal(v.v[0].result, AUTH_PASS);
+    assert_int_not_equal(v.v[1].result, AUTH_PASS);
+    assert_int_not_equal(v.v[1].reason, DKIM_SPARED);
+
+    mail_of(&mail, MESSAGE);
+    forge_sign(&mail, "DKIM-Signature", of_other);
+    for (int i = 0; i < 3; i++)
+        forge_sign(&mail, "DKIM-Signature", FORGE_TAGS "h=from");
+    reasons_with(&mail, (const enum dkim_reason[]){DKIM_VERIFIED, DKIM_SPARED, DKIM_SPARED, DKIM_VERIFIED}, 4);
+    mail.data[strstr((char *)mail.data, " b=") - (char *)mail.data + 10] ^= 1; /* of the first alone */
+    reasons_with(&mail, (const enum dkim_reason[]){DKIM_SIGNATURE_WRONG, DKIM_VERIFIED, DKIM_SPARED, DKIM_VERIFIED}, 4);
+    forge_set(&mail, 1, "none", NULL);
+    judge(&mail, &v);
+    assert_int_equal(v.arc.result, AUTH_PASS);
+    buf_free(&mail);
+    judge_spares = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests_of[] = {
         cmocka_unit_test(as_published),     cmocka_unit_test(each_octet_counts), cmocka_unit_test(each_tag),
         cmocka_unit_test(reasons_are_told), cmocka_unit_test(each_record),       cmocka_unit_test(strict_identity),
         cmocka_unit_test(questions),        cmocka_unit_test(no_questions),      cmocka_unit_test(a_key_is_no_other),
+        cmocka_unit_test(spared),
     };
 
     return cmocka_run_group_tests(tests_of, NULL, NULL);
