@@ -7,6 +7,7 @@
 #include "server/mail/header.h"
 #include "server/mailauth/canon.h"
 #include "server/mailauth/dkim_impl.h"
+#include "server/mailauth/whole_header.h"
 
 enum {
     HASH = 32,
@@ -57,7 +58,7 @@ enum { COVERED = sizeof(covered) / sizeof(covered[0]) };
 
 /* A message taken apart: its header, and the hash of its body. */
 struct message {
-    struct dkim_header header;
+    struct whole_header header;
     uint8_t body[HASH];
 };
 
@@ -94,7 +95,7 @@ static int hash_body(struct message *m, const struct iovec *mail, size_t n)
 static int take_apart(struct message *m, const struct iovec *mail, size_t n)
 {
     const struct header_view *v = &m->header.view;
-    int err = dkim_header_read(&m->header, mail, n);
+    int err = whole_header_read(&m->header, mail, n);
 
     if (err == OK && (v->malformed || v->strays > 0 || !header_find(v, "From")))
         err = ERR_FORMAT; /* readers would see another header than was signed */
@@ -294,6 +295,6 @@ int dkim_sign(const struct dkim_signer *signers, size_t n, const struct iovec *m
         fields->len = before;
     EVP_MD_CTX_free(hash);
     buf_free(&names);
-    dkim_header_free(&m.header);
+    whole_header_free(&m.header);
     return err;
 }

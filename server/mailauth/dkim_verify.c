@@ -9,7 +9,6 @@
 #include "server/core/error.h"
 #include "server/mailauth/arc.h"
 #include "server/mailauth/dkim_hash.h"
-#include "server/mailauth/dkim_impl.h"
 #include "server/mailauth/dkim_record.h"
 
 /* A field that signs. */
@@ -268,45 +267,39 @@ static int hash_all(struct dkim_check *c, const struct header_view *v, struct dk
     return err;
 }
 
-static int look(struct dkim_check *c, const struct dkim_header *h, const struct iovec *mail, size_t n, uint64_t now)
+static int look(struct dkim_check *c, const struct header_view *v, const struct iovec *mail, size_t n, uint64_t now)
 {
     struct dkim_names *names = NULL;
     struct arc_sets sets = {.n = 0};
-    int err = dkim_names_create(&h->view, &names);
+    int err = dkim_names_create(v, &names);
 
     if (err == OK) {
-        c->whole = look_at_whole(&h->view, names);
-        c->chain = arc_sets_read(&h->view, &sets);
-        err = find_slots(c, &h->view, &sets);
+        c->whole = look_at_whole(v, names);
+        c->chain = arc_sets_read(v, &sets);
+        err = find_slots(c, v, &sets);
     }
     if (err == OK) {
         look_at_chain(c);
-        err = hash_all(c, &h->view, names, &sets, now);
+        err = hash_all(c, v, names, &sets, now);
     }
     if (err == OK)
-        err = hash_bodies(c, c->signatures + 2 * (size_t)c->sets, mail, n, h->view.header_len);
+        err = hash_bodies(c, c->signatures + 2 * (size_t)c->sets, mail, n, v->header_len);
     if (err == OK)
         open_slots(c);
     dkim_names_destroy(names);
     return err;
 }
 
-int dkim_check_create(const struct iovec *mail, size_t n, uint64_t now, struct dkim_check **ret)
+int dkim_check_create(const struct header_view *header, const struct iovec *mail, size_t n, uint64_t now,
+                      struct dkim_check **ret)
 {
     struct dkim_check *c = calloc(1, sizeof(*c));
-    struct dkim_header h;
     int err;
 
     if (!c)
         return ERR_MEMORY;
-    err = dkim_header_read(&h, mail, n);
-    if (err == OK)
-        err = look(c, &h, mail, n, now);
-    else if (err != ERR_MEMORY) { /* too long to be taken apart */
-        c->more = true;
-        err = OK;
-    }
-    dkim_header_free(&h);
+    c->more = !header;
+    err = header ? look(c, header, mail, n, now) : OK;
     if (err == OK)
         *ret = c;
     else

@@ -17,6 +17,7 @@
 
 #include "server/core/wire.h"
 #include "server/mail/address.h"
+#include "server/mail/header.h"
 #include "server/mailauth/dkim.h"
 #include "server/mailauth/records.h"
 #include "server/mailauth/verdict.h"
@@ -93,9 +94,11 @@ struct dkim_verdicts {
 
 struct dkim_check; /* needs the message while it is made, not later */
 
-/* mail: the whole message in pieces, header fields, an empty line, the body, CRLF lines. now: for x=. A message without
- * signatures, and one with a header too long for header_parse, is a check as well. ERR_MEMORY. */
-int dkim_check_create(const struct iovec *mail, size_t n, uint64_t now, struct dkim_check **ret);
+/* mail: the whole message in pieces, header fields, an empty line, the body, CRLF lines. header: its own
+ * (whole_header.h), needed no longer; NULL: too long to be taken apart. now: for x=. A message without signatures is a
+ * check as well. ERR_MEMORY. */
+int dkim_check_create(const struct header_view *header, const struct iovec *mail, size_t n, uint64_t now,
+                      struct dkim_check **ret);
 void dkim_check_destroy(struct dkim_check *c); /* NULL is allowed */
 
 /* From now on a signature is not tried where another with the same d= has verified (RFC 6376 section 6.1): it proves

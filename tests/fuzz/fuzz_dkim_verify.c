@@ -7,6 +7,7 @@
 #include "server/core/error.h"
 #include "server/mail/header.h"
 #include "server/mailauth/dkim_verify.h"
+#include "server/mailauth/whole_header.h"
 
 #define CHECK(cond) ((cond) ? (void)0 : abort())
 
@@ -36,9 +37,12 @@ static void judge(const uint8_t *mail, size_t len, size_t cut, const struct slic
 {
     const struct iovec pieces[] = {{(void *)mail, cut}, {(void *)(mail + cut), len - cut}};
     struct records *r = records_create();
+    struct whole_header h;
     struct dkim_check *c;
+    const int err = whole_header_read(&h, pieces, 2);
 
-    CHECK(r && dkim_check_create(pieces, 2, 1700000000, &c) == OK);
+    CHECK(r && dkim_check_create(err == OK ? &h.view : NULL, pieces, 2, 1700000000, &c) == OK);
+    whole_header_free(&h);
     if (dkim_check_judge(c, r, ret) == ERR_AGAIN) {
         answer(r, lines, n);
         CHECK(dkim_check_judge(c, r, ret) == OK);

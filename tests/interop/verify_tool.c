@@ -10,6 +10,7 @@
 
 #include "server/core/error.h"
 #include "server/mailauth/dkim_verify.h"
+#include "server/mailauth/whole_header.h"
 
 enum { MAIL_MAX = 64 * 1024 * 1024, RECORDS_MAX = 8 };
 
@@ -61,10 +62,13 @@ static void verify(size_t len, size_t cut, struct dkim_verdicts *ret)
     const struct iovec pieces[] = {{mail, a}, {mail + a, b - a}, {mail + b, len - b}};
     const struct records_question *q;
     struct records *r = records_create();
+    struct whole_header h;
     struct dkim_check *c;
+    const int err = whole_header_read(&h, pieces, 3);
 
-    if (!r || dkim_check_create(pieces, 3, (uint64_t)time(NULL), &c) != OK)
+    if (!r || dkim_check_create(err == OK ? &h.view : NULL, pieces, 3, (uint64_t)time(NULL), &c) != OK)
         exit(1);
+    whole_header_free(&h);
     while (dkim_check_judge(c, r, ret) == ERR_AGAIN)
         while ((q = records_take(r)))
             answer(r, q);

@@ -138,8 +138,8 @@ def ours(opened):
 
 
 def test_good_mail(home):
-    """A signature, the other of its domain spared, SPF, the peer's names; the verdict stands inside the seal, on top, and undoing it gives back
-    what was sent."""
+    """A signature, the other of its domain spared, SPF, the peer's names; the verdict stands inside the seal, on top,
+    and undoing it gives back what was sent."""
     sent = SIGNER.sign(mail(subject="good"))
     assert home.send(sent)[0] == 250
     opened, undone = home.last()

@@ -16,7 +16,7 @@ PREFIXES = {
     "server/mail/libmail.a": ("mail_", "mime_repair_", "summary_", "text_", "transfer_"),
     "server/mailauth/libmailauth.a": (
         "arc_", "arf_", "auth_", "author_", "block_list_", "canon_", "dkim_", "dmarc_", "features_", "helo_", "iprev_",
-        "mta_sts_", "packed_", "records_", "spf_", "srs_", "tags_", "tls_report_"),
+        "mta_sts_", "packed_", "records_", "spf_", "srs_", "tags_", "tls_report_", "whole_header_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/http/libhttp.a": ("http_",),
     "webmail-api/json/libjson.a": ("json_in_", "json_out_"),

@@ -6,14 +6,13 @@
 
 #include "server/base/event.h"
 #include "server/core/error.h"
-#include "server/core/secmem.h"
 #include "server/ingest/judge/judge_impl.h"
-#include "server/mail/header.h"
 #include "server/mailauth/author.h"
 #include "server/mailauth/block_list.h"
 #include "server/mailauth/dmarc.h"
 #include "server/mailauth/iprev.h"
 #include "server/mailauth/spf.h"
+#include "server/mailauth/whole_header.h"
 
 enum { HELO_CAP = 256, SENDER_CAP = 512 };
 
@@ -472,33 +471,21 @@ bool judging_begun(const struct judging *g)
     return g->m != NULL;
 }
 
-/* The header in one piece: most often the first is as it is. */
-static int read_author(const struct iovec *mail, size_t n, struct author_verdict *ret)
+/* Who says that they wrote it, and what its signatures cover. */
+static int read_mail(struct message *m, const struct iovec *mail, size_t n)
 {
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
-    struct header_view v;
-    uint8_t *copy = NULL;
-    size_t len = 0;
-    int err = fields ? OK : ERR_MEMORY;
+    struct author_verdict *author = &m->result.verdict.author;
+    struct whole_header h;
+    int err = whole_header_read(&h, mail, n);
 
-    if (err == OK && n)
-        err = header_parse(mail[0].iov_base, mail[0].iov_len, fields, HEADER_FIELDS_MAX, &v);
-    if (err == OK && n > 1 && !v.ends) {
-        copy = secmem_map(HEADER_MAX);
-        for (size_t i = 0; copy && i < n && len < HEADER_MAX; i++) {
-            size_t take = mail[i].iov_len < HEADER_MAX - len ? mail[i].iov_len : HEADER_MAX - len;
-            memcpy(copy + len, mail[i].iov_base, take);
-            len += take;
-        }
-        err = copy ? header_parse(copy, len, fields, HEADER_FIELDS_MAX, &v) : ERR_MEMORY;
-    }
-    if (err == OK && n)
-        author_read(&v, ret);
-    else if (err != ERR_MEMORY) /* no header, or one that nothing here takes apart */
-        *ret = (struct author_verdict){.fault = n ? AUTHOR_UNREADABLE : AUTHOR_MISSING};
-    secmem_unmap(copy, HEADER_MAX);
-    free(fields);
-    return err == ERR_MEMORY ? err : OK;
+    if (err == OK)
+        author_read(&h.view, author);
+    else /* nothing here takes it apart */
+        *author = (struct author_verdict){.fault = AUTHOR_UNREADABLE};
+    if (err != ERR_MEMORY)
+        err = dkim_check_create(err == OK ? &h.view : NULL, mail, n, m->now, &m->dkim);
+    whole_header_free(&h);
+    return err;
 }
 
 int judging_whole(struct judging *g, const struct iovec *mail, size_t n, void (*done)(void *arg), void *arg)
@@ -510,9 +497,7 @@ int judging_whole(struct judging *g, const struct iovec *mail, size_t n, void (*
         m->judged = true;
         return OK;
     }
-    err = read_author(mail, n, &m->result.verdict.author);
-    if (err == OK)
-        err = dkim_check_create(mail, n, m->now, &m->dkim);
+    err = read_mail(m, mail, n);
     if (err != OK)
         return err;
     dkim_check_spare(m->dkim);
