@@ -64,6 +64,14 @@ struct view_user {
 };
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
                unsigned scope, struct view_user *ret);
+/* Who signs in over HTTP by this name: an account's primary address, no other, or two names of one account would be
+ * told apart from two accounts. VIEW_NOBODY after the same steps; ret_name then, as else, is how the name is spelt
+ * ("@": it is none). Approved or not: view_account_name says that later, when its time tells nothing any more. */
+enum { VIEW_NOBODY = 1 };
+int view_login_name(struct view *v, const char *user, size_t user_len, uint64_t *ret_account,
+                    char ret_name[ADDRESS_MAX]);
+/* An account's primary address, if it is approved. ERR_NOT_FOUND: it is gone. */
+int view_account_name(struct view *v, uint64_t account, char ret_name[ADDRESS_MAX]);
 /* SCRAM-SHA-256 (RFC 7677): what a client must know to make its proof. For a name that is nobody's the salt is a keyed
  * hash of it: the same each time, and like any. */
 enum { SCRAM_SALT_LEN = 16 };

@@ -73,6 +73,37 @@ int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[REC
     return v->txn ? engine_get(v->txn, account, key_hash(&kb, 'P', hash), &ignored) : ERR_CONFLICT;
 }
 
+/* ---- names ---- */
+
+int view_login_name(struct view *v, const char *user, size_t user_len, uint64_t *ret_account,
+                    char ret_name[ADDRESS_MAX])
+{
+    _Static_assert((int)VIEW_NOBODY == (int)NOBODY, "");
+    struct schema_address a = {0};
+    uint64_t account;
+    if (!v->txn)
+        return ERR_CONFLICT;
+    int err = find(v, user, user_len, ret_name, &a, &account);
+    if (err == OK)
+        *ret_account = a.kind == ADDRESS_PRIMARY ? account : NOBODY;
+    return err;
+}
+
+int view_account_name(struct view *v, uint64_t account, char ret_name[ADDRESS_MAX])
+{
+    struct schema_account a;
+    struct schema_address address;
+    int err = view_account(v, account, &a);
+    if (err == OK)
+        err = view_address(v, a.address, &address); /* approved, or ERR_UNAPPROVED */
+    if (err == OK && address.account != account)
+        err = ERR_NOT_FOUND;
+    if (err == OK)
+        memcpy(ret_name, a.address, sizeof(a.address));
+    secmem_wipe(&a, sizeof(a));
+    return err;
+}
+
 /* ---- SCRAM ---- */
 
 int view_scram_salt(struct view *v, const char *user, size_t user_len, uint8_t salt[SCRAM_SALT_LEN],

@@ -61,6 +61,8 @@ struct config {
 
     uint32_t web_sessions, web_sessions_peer;
     uint32_t web_lookups_peer, web_lookups_minute;                        /* of published certificates */
+    bool web_signin;                                                      /* whether people sign in over HTTP */
+    uint32_t session_idle, session_life;                                  /* seconds */
     uint32_t web_request_timeout, web_transfer_timeout, web_idle_timeout; /* seconds */
     char mta_sts_mode[16], mta_sts_mx[512]; /* names with commas between them; "": domain */
     uint32_t mta_sts_max_age;               /* seconds */

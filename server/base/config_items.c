@@ -219,6 +219,11 @@ const struct config_item config_items[] = {
         "Look-ups of published certificates (WKD, HKP, VKS) that one peer may make at once; one more is told to try "
         "later."),
     U32(web_lookups_minute, PEER, 60, 1, 60000, "So many more each minute. A /24 or /48 may make eight times both."),
+    BOOL(web_signin, LIVE, 1,
+         "Let the owners of accounts sign in over HTTPS, by a password that never comes to the server: the operator "
+         "invites them (letterlock invite) to register one."),
+    U32(session_idle, LIVE, 2592000, 60, 34560000, "Seconds without a request after which such a session is over."),
+    U32(session_life, LIVE, 7776000, 60, 34560000, "Seconds after which it is over, used or not."),
     TEXT(mta_sts_mode, LIVE, "testing", valid_sts_mode, "none, testing or enforce",
          "What the MTA-STS policy of our domains asks of other servers that send here: none, testing (they report what "
          "fails and send all the same) or enforce (RFC 8461 3.2)."),

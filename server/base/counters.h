@@ -100,7 +100,10 @@
     X(WEB_UPLOADS_REFUSED, "web_uploads_refused") /* of peers with too many */          \
     X(WEB_VERIFY_ASKED, "web_verify_asked")       /* words that ingest was asked for */ \
     X(WEB_VERIFY_FAILED, "web_verify_failed")     /* of these, with an error of ours */ \
-    X(WEB_PUBLISHED, "web_published")             /* by such a word */
+    X(WEB_PUBLISHED, "web_published")             /* by such a word */                  \
+    X(WEB_SIGNED_IN, "web_signed_in")             /* over HTTP, by their owners */      \
+    X(WEB_SIGNIN_FAILED, "web_signin_failed")                                           \
+    X(WEB_REGISTERED, "web_registered") /* passwords, with an invitation */
 
 #define VAULT_COUNTERS(X)                           \
     X(REQUESTS, "requests")                         \

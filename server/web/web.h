@@ -45,7 +45,7 @@ struct httpd {
     struct defer again;     /* it has more to do at once */
 };
 
-enum { WEB_TABLES_MAX = 4 };
+enum { WEB_TABLES_MAX = 5 };
 
 struct web {
     struct loop *loop;
@@ -68,6 +68,8 @@ struct web {
     struct uploads *uploads;
     int ingest_fd; /* of its channel, until there are uploads; -1: none */
     struct keyserver *keyserver;
+    struct login *login;
+    struct api *api;
     void (*conn_ends)(struct web_conn *c); /* with a request in hand */
     void (*not_found)(struct web *web, struct http_exchange *x, const struct http_request *r);
 };

@@ -4,7 +4,9 @@
 #include "keyserver/keyserver.h"
 #include "server/base/event.h"
 #include "server/core/error.h"
+#include "server/login/login.h"
 #include "server/web/web.h"
+#include "webmail-api/signin/api.h"
 
 static struct web role = {.ingest_fd = -1}; /* there is one a process */
 
@@ -37,7 +39,21 @@ static void not_found(struct web *web, struct http_exchange *x, const struct htt
         site_redirect(web->site, x, r);
 }
 
-static int make_rows(struct web *web)
+static int make_api(struct web *web, const struct service *s)
+{
+    web->login = login_create(web->loop, web->view, role_send);
+    if (!web->login)
+        return ERR_MEMORY;
+    role_on_login(login_reply, web->login);
+    return api_create(&(struct api_params){.view = web->view,
+                                           .vault = s->vault,
+                                           .login = web->login,
+                                           .config = &web->config,
+                                           .counts = &web->counts[COUNT_WEB_SIGNED_IN]},
+                      &web->api);
+}
+
+static int make_rows(struct web *web, const struct service *s)
 {
     int err = site_create(web, &web->site);
 
@@ -45,11 +61,14 @@ static int make_rows(struct web *web)
         err = pages_create(web, &web->pages);
     if (err == OK)
         err = keyserver_create(web->view, uploads_of(web->uploads), &web->keyserver);
+    if (err == OK)
+        err = make_api(web, s);
     if (err != OK)
         return err;
     web->tables[web->ntables++] = site_routes(web->site);
     web->tables[web->ntables++] = settings_routes(web);
     web->tables[web->ntables++] = keyserver_routes(web->keyserver);
+    web->tables[web->ntables++] = api_routes(web->api);
     web->tables[web->ntables++] = pages_routes(web->pages);
     return OK;
 }
@@ -106,7 +125,7 @@ static int on_start(void *arg, const struct service *s)
     if (err == OK)
         err = make_uploads(web, s);
     if (err == OK)
-        err = make_rows(web);
+        err = make_rows(web, s);
     if (err == OK)
         err = httpd_start(&web->clear, web, false, &hooks);
     if (err == OK && web->shown)
@@ -125,6 +144,8 @@ static void on_finish(void *arg)
         web_conn_end(c);
     httpd_stop(&web->clear);
     httpd_stop(&web->secure);
+    api_destroy(web->api);
+    login_destroy(web->login);
     keyserver_destroy(web->keyserver);
     uploads_destroy(web->uploads);
     pages_destroy(web->pages);

@@ -39,6 +39,7 @@ PREFIXES = {
     "server/web/libweb.a": (
         "web_", "httpd_", "exchange_", "reply_", "site_", "settings_", "pages_", "shown_", "uploads_",
         "head_", "bundle_"),
+    "webmail-api/signin/libapi.a": ("api_",),
     "server/autoconfig/libautoconfig.a": ("autoconfig_",),
     "server/keys/libkeys.a": ("keys_", "known_"),
     "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),

@@ -507,7 +507,8 @@ def elsewhere(name, value):  # what comes of these: test_mail_auth.py, test_http
 
 ELSEWHERE = [elsewhere(*item) for item in dict(
     web_sessions=7, web_sessions_peer=7, web_request_timeout=7, web_transfer_timeout=7, web_idle_timeout=7,
-    web_lookups_peer=7, web_lookups_minute=7, certificate_uploads="no", certificate_uploads_other="yes",
+    web_lookups_peer=7, web_lookups_minute=7, web_signin="no", session_idle=60, session_life=60,
+    certificate_uploads="no", certificate_uploads_other="yes",
     mta_sts_mode="enforce", mta_sts_mx="a.example, *.b.example", mta_sts_max_age=86401,
     fetch_timeout=2, discover_wait=3, discover_key_server="vks:keys.example",
     discover_unanswered="defer", doctor_peer="mx.example",
