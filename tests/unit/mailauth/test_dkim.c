@@ -238,6 +238,23 @@ static void runs_of_text(void **state)
             }
 }
 
+/* Empty lines at the end are nothing, however many, and something where another line follows. */
+static void empty_lines(void **state)
+{
+    enum { LINES = 60 };
+    char tail[2 * LINES + 1], body[2 * LINES + 80], wanted[2 * LINES + 80];
+
+    for (size_t i = 0; i < LINES; i++)
+        memcpy(tail + 2 * i, "\r\n", 3);
+    for (int form = CANON_SIMPLE; form <= CANON_RELAXED; form++) {
+        snprintf(body, sizeof(body), "a line that is as long as one step at least%s", tail);
+        body_becomes(form, body, "a line that is as long as one step at least\r\n");
+        snprintf(body, sizeof(body), "a line that is as long as one step at least%sb", tail);
+        snprintf(wanted, sizeof(wanted), "%s\r\n", body);
+        body_becomes(form, body, wanted);
+    }
+}
+
 /* Ed25519 signs alike each time: what changes no canonical octet changes no signature, and what does, does. */
 static void same(struct dkim_key *k, const char *text, bool as_before)
 {
@@ -325,6 +342,7 @@ int main(void)
         cmocka_unit_test(bodies),
         cmocka_unit_test(simple_bodies),
         cmocka_unit_test(runs_of_text),
+        cmocka_unit_test(empty_lines),
         cmocka_unit_test(ed25519_as_published),
         cmocka_unit_test(keys_that_are_none),
         cmocka_unit_test(what_is_named),
