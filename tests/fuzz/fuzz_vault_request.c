@@ -2,6 +2,7 @@
  * it. Nothing is kept: the commit is an abort in disguise, so every input meets the same store. Input: octet: which
  * verb; octet: bit 0 admin, bits 1-3 kind of descriptor; u16: payload length; payload; the rest is what the descriptor
  * holds. */
+#include <sodium.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "store/account.h"
 #include "store/approve.h"
 #include "store/engine_impl.h"
+#include "store/signin.h"
 #include "store/vault/vault.h"
 
 static const uint32_t types[] = {
@@ -156,6 +158,35 @@ static int parcel_make(const void *head, size_t head_len, const uint8_t *packets
     return fd;
 }
 
+/* How the account is signed in to, by an invitation of zeros; a session by the name of zeros, and a factor. */
+static void register_password(void)
+{
+    static const uint8_t token[INVITE_TOKEN_SIZE];
+    static uint8_t packed[FACTOR_PACKED_MAX];
+    const struct factor f = {.kind = FACTOR_TOTP};
+    size_t len;
+    struct vault_request q = {.type = VAULT_INVITE_PUT,
+                              .account = PART_ACCOUNT_FIRST,
+                              .invite = {.until = UINT32_MAX, .uses = 2, .reset = true}};
+    invitation_hash(keys, token, q.invite.hash);
+    ask(&q, -1);
+    q = (struct vault_request){.type = VAULT_SIGNIN_SET,
+                               .account = PART_ACCOUNT_FIRST,
+                               .signin = {.proof = SIGNIN_BY_INVITATION, .profile = 1, .password_key = {1}}};
+    const uint8_t scalar[crypto_core_ristretto255_SCALARBYTES] = {1};
+    must(crypto_scalarmult_ristretto255_base(q.signin.record, scalar));
+    ask(&q, -1);
+    ask(&(struct vault_request){.type = VAULT_SESSION_ADD,
+                                .account = PART_ACCOUNT_FIRST,
+                                .session = {.version = 1, .how = SESSION_PASSWORD, .until = fixed_clock() + 86400}},
+        -1);
+    must(factor_pack(&f, packed, &len));
+    ask(&(struct vault_request){.type = VAULT_FACTOR_PUT,
+                                .account = PART_ACCOUNT_FIRST,
+                                .factor.record = slice_of(packed, len)},
+        -1);
+}
+
 static void setup(void)
 {
     static const uint8_t store_key[32] = {1};
@@ -198,6 +229,7 @@ static void setup(void)
                                                 .keywords = {1, {slice_str("word")}}}},
             parcel_make(outer, strlen(outer), capsule, capsule_len));
     bug_if(vault->count.delivered != 6);
+    register_password();
     forgetful = *engine->ops;
     forgetful.group_commit = commit_nothing;
     engine->ops = &forgetful;

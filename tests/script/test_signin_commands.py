@@ -56,17 +56,22 @@ def test_invitations(served):
 
 def test_who_signs_in(served):
     token = token_of(served.run("invite", ANN).stdout) + bytes(48)
-    name = os.urandom(16)
-    ask(served, ("VAULT_SIGNIN_SET", signin_set(16, INVITATION, token, 0, Holder())),
+    name, secret, holder = os.urandom(16), os.urandom(20), Holder()
+    ask(served, ("VAULT_SIGNIN_SET", signin_set(16, INVITATION, token, 0, holder)),
         ("VAULT_SESSION_ADD", session_add(16, name, 1, "Firefox \x9b2J".encode())),
         ("VAULT_SESSION_ADD", session_add(16, os.urandom(16), 1, b"telephone")),
-        ("VAULT_FACTOR_PUT", factor_put(16, name, label=b"key ring")))
+        ("VAULT_FACTOR_PUT", factor_put(16, name, secret, b"key ring")))
     assert "a recovery phrase; sessions: 2, second factors: 1, wrapped keys: 0" in shown(served, ANN)[0]
     sessions, factors = lines(served, "session", "list", ANN), lines(served, "factor", "list", ANN)
     assert [x.split()[0] for x in sessions] == ["1", "2"] and all(x.endswith("by password") for x in sessions)
     assert "Firefox ??2J" in sessions[0]  # nothing that a terminal obeys
     assert len(factors) == 1 and factors[0].split()[:4] == ["3", "totp", "key", "ring"]
     assert lines(served, "session", "list", BEA) + lines(served, "factor", "list", BEA) == []
+
+    stolen = (served.dir / "store/data.mdb").read_bytes()
+    for planted in b"telephone", b"Firefox", b"key ring", secret, holder.record, bytes(holder.phrase.verify_key):
+        assert planted not in stolen
+    assert ANN.encode() not in stolen
 
     usage(served, "session", "end", ANN)
     usage(served, "session", "end", ANN, "1", "--all")

@@ -16,28 +16,34 @@ static void house(struct bench *b)
     bench_account(b);
 }
 
+static struct check_found found;
+
 static int check_fn(void *arg, struct view *v)
 {
-    static struct check_found found;
     struct bench *b = arg;
     const uint64_t parts[] = {PART_INSTANCE, b->account};
+    found = (struct check_found){0};
     for (size_t i = 0; i < 2; i++) {
         struct check_walk walk = {0};
-        found = (struct check_found){0};
         assert_int_equal(view_check(v, parts[i], 1000000, &walk, NULL, &found), OK);
-        if (found.n > 0)
-            fail_msg("%s", found.line[0]);
     }
     return OK;
 }
 
-/* The audit finds nothing wrong. */
-static void sound(struct bench *b)
+/* How much the audit finds wrong. */
+static size_t faults_of(struct bench *b)
 {
     struct view *v;
     assert_int_equal(view_over(b->engine, b->keys, &v), OK);
     assert_int_equal(view_run(v, check_fn, b), OK);
     view_close(v);
+    return found.n;
+}
+
+static void sound(struct bench *b)
+{
+    if (faults_of(b) > 0)
+        fail_msg("%s", found.line[0]);
 }
 
 static int set_invited(struct bench *b, uint8_t seed, const struct owner *to)
@@ -372,6 +378,65 @@ static void test_who_wraps(void **state)
     bench_close(&b);
 }
 
+/* ---- the audit ---- */
+
+static void take_away(struct bench *b, uint64_t part, struct slice key)
+{
+    struct engine_txn *t;
+    assert_int_equal(engine_group_begin(b->engine, &t), OK);
+    assert_int_equal(engine_del(t, part, key), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+static void put_factor(struct bench *b, uint32_t number)
+{
+    const struct factor f = {.number = number, .kind = FACTOR_TOTP};
+    struct engine_txn *t;
+    assert_int_equal(engine_group_begin(b->engine, &t), OK);
+    assert_int_equal(schema_put_factor(t, b->keys, b->account, &f), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+static void test_the_audit(void **state)
+{
+    static const uint8_t no_id[WRAPPED_ID_SIZE];
+    struct bench b;
+    struct schema_keybuf kb;
+    const struct owner o = owner_of(1, true);
+    house(&b);
+    signin_register(&b, &o, 9000, 0);
+    const struct token t = token_new(&b);
+    assert_int_equal(session_call(&b, &t, "browser"), OK);
+    sound(&b);
+    put_factor(&b, 2); /* the session had 1 */
+    assert_int_equal(faults_of(&b), 1);
+    assert_non_null(strstr(found.line[0], "not given out yet"));
+    take_away(&b, b.account, key_u32(&kb, 'E', 2));
+    take_away(&b, b.account, key_wrapped(&kb, b.keys, b.account, WRAPPED_PASSWORD, no_id, 1));
+    assert_int_equal(faults_of(&b), 1);
+    assert_non_null(strstr(found.line[0], "not all there"));
+    const struct slice e = envelope_of(1, 9000);
+    struct vault_request q = wrapped_request(&b, &o, SIGNIN_BY_PASSWORD, WRAPPED_PASSWORD, 0, e);
+    assert_int_equal(wrapped_call(&b, &q, e), OK);
+    sound(&b);
+    take_away(&b, b.account, key_wrapped(&kb, b.keys, b.account, WRAPPED_PASSWORD, no_id, 0));
+    assert_int_equal(faults_of(&b), 1);
+    assert_non_null(strstr(found.line[0], "a piece of nothing"));
+    q = wrapped_request(&b, &o, SIGNIN_BY_PASSWORD, WRAPPED_PASSWORD, 0, NONE);
+    assert_int_equal(wrapped_call(&b, &q, NONE), OK);
+    sound(&b);
+    take_away(&b, b.account, key_simple(&kb, 'O')); /* the session is of nothing */
+    assert_int_equal(faults_of(&b), 1);
+    take_away(&b, b.account, key_hash(&kb, 'o', t.hash));
+    sound(&b);
+    assert_int_equal(invite_call(&b, INVITED, 1, false), OK);
+    sound(&b);
+    take_away(&b, PART_INSTANCE, key_u64(&kb, 'N', b.account));
+    assert_true(faults_of(&b) > 0);
+    assert_non_null(strstr(found.line[0], "which there is not"));
+    bench_close(&b);
+}
+
 /* A piece is as long whatever it holds. */
 static int see_length(void *arg, struct slice key, struct slice value)
 {
@@ -416,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_envelopes),
         cmocka_unit_test(test_envelopes_of_a_change),
         cmocka_unit_test(test_who_wraps),
+        cmocka_unit_test(test_the_audit),
         cmocka_unit_test(test_lengths_tell_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
