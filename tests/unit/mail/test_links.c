@@ -226,6 +226,52 @@ static void the_first_ones_are_kept(void **state)
     assert_string_equal(l.v[LINKS_MAX - 1].host, "h31.example");
 }
 
+/* Whether the one link of such a mail is found: within so many multiparts, behind so many parts, behind so many octets of
+ * text. */
+static bool found(int within, int behind, size_t octets)
+{
+    char *mail = malloc(2 * LINKS_LOOK_MAX), *at = mail;
+    struct links l;
+
+    for (int i = 0; i < within; i++)
+        at += sprintf(at, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
+    for (int i = 0; i < behind; i++)
+        at += sprintf(at, "\r\nx\r\n--b%d\r\n", within - 1);
+    at += sprintf(at, "\r\n");
+    memset(at, ' ', octets);
+    at += octets;
+    at += sprintf(at, " http://there.example ");
+    assert_int_equal(links_read((uint8_t *)mail, (size_t)(at - mail), &l), OK);
+    free(mail);
+    return l.n == 1;
+}
+
+static void up_to_its_limits(void **state)
+{
+    assert_true(found(LINKS_DEPTH_MAX - 1, 0, 0));
+    assert_false(found(LINKS_DEPTH_MAX, 0, 0));
+    assert_true(found(1, LINKS_PARTS_MAX - 2, 0)); /* the mail is one */
+    assert_false(found(1, LINKS_PARTS_MAX - 1, 0));
+    assert_true(found(0, 0, LINKS_LOOK_MAX - 64));
+    assert_false(found(0, 0, LINKS_LOOK_MAX));
+}
+
+static void as_much_of_a_text(void **state)
+{
+    char *text = malloc(LINKS_LOOK_MAX + 64);
+
+    for (int html = 0; html < 2; html++)
+        for (size_t at = LINKS_LOOK_MAX - 64; at <= LINKS_LOOK_MAX; at += 64) {
+            struct links l = {0};
+            memset(text, ' ', LINKS_LOOK_MAX + 64);
+            const char *link = html ? "<a href=\"http://a.example\">" : "http://a.example";
+            memcpy(text + at, link, strlen(link));
+            links_add_text((uint8_t *)text, LINKS_LOOK_MAX + 64, html, &l);
+            assert_int_equal(l.n, at < LINKS_LOOK_MAX);
+        }
+    free(text);
+}
+
 /* Parts in parts, and parts without end. */
 static void deep_and_many(void **state)
 {
@@ -248,9 +294,15 @@ static void deep_and_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_text),       cmocka_unit_test(in_html),        cmocka_unit_test(in_two_octets_a_character),
-        cmocka_unit_test(in_mail),       cmocka_unit_test(as_many_as_fit), cmocka_unit_test(the_first_ones_are_kept),
+        cmocka_unit_test(in_text),
+        cmocka_unit_test(in_html),
+        cmocka_unit_test(in_two_octets_a_character),
+        cmocka_unit_test(in_mail),
+        cmocka_unit_test(as_many_as_fit),
+        cmocka_unit_test(the_first_ones_are_kept),
         cmocka_unit_test(deep_and_many),
+        cmocka_unit_test(up_to_its_limits),
+        cmocka_unit_test(as_much_of_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
