@@ -59,6 +59,8 @@ enum role_trait {
     ROLE_QUEUE_OPENS = 64,   /* and its secret half */
     ROLE_SENDS = 128,        /* is given relay.policy, and the smarthost's password */
     ROLE_ANSWERS_ACME = 256, /* is given what an ACME server is answered */
+    ROLE_IS_BLAMED = 512,    /* ends if its channel to a client was taken away, instead of the client: it reads what
+                                strangers send, and holds nothing */
 };
 
 enum { ROLE_STOP_STAGES = 3 };

@@ -137,13 +137,14 @@ static void became_ready(struct proc *p)
     p->master->watcher.on_ready(p->master);
 }
 
-/* Its server lives and has taken its channel away: it has sent what no role sends (a bug, or somebody else speaks
- * there), or left what it was sent unread. It is no use without its channel, and gets no second one, with which it
- * could hold places of the server's. Said once or twice it may have crossed the new channel on its way. */
+/* Its channel to a server that lives was taken away: one of the two has sent what no role sends (a bug, or somebody else
+ * speaks there), or left what it was sent unread. The client gets no second one, with which it could hold places of the
+ * server's: one of them ends, and begins anew. Which of them it was nobody can tell, so it is whom strangers reach
+ * first. Said once or twice it may have crossed the new channel on its way. */
 static int peer_gone(struct proc *p, const struct ipc_msg *msg)
 {
     enum { MISSING_MAX = 3 };
-    const struct proc *server;
+    const struct proc *server, *ends;
 
     if (msg->payload.len != 1 || msg->payload.data[0] >= ROLES || !(p->row->servers & ROLE_BIT(msg->payload.data[0])))
         return ERR_FORMAT;
@@ -151,9 +152,10 @@ static int peer_gone(struct proc *p, const struct ipc_msg *msg)
     if (!server || p->master->stopping || ++p->missing < MISSING_MAX)
         return OK;
     p->missing = 0; /* once a process */
-    log_error("channel-ended role=%s instance=%u pid=%d by=%s", p->row->name, p->instance, (int)p->pid,
-              server->row->name);
-    kill(p->pid, SIGKILL);
+    ends = server->row->traits & ROLE_IS_BLAMED ? server : p;
+    log_error("channel-ended role=%s instance=%u pid=%d by=%s", ends->row->name, ends->instance, (int)ends->pid,
+              ends == p ? server->row->name : p->row->name);
+    kill(ends->pid, SIGKILL);
     return OK;
 }
 
