@@ -226,8 +226,8 @@ static void the_first_ones_are_kept(void **state)
     assert_string_equal(l.v[LINKS_MAX - 1].host, "h31.example");
 }
 
-/* Whether the one link of such a mail is found: within so many multiparts, behind so many parts, behind so many octets of
- * text. */
+/* Whether the one link of such a mail is found: within so many multiparts, behind so many parts, behind so many octets
+ * of text. */
 static bool found(int within, int behind, size_t octets)
 {
     char *mail = malloc(2 * LINKS_LOOK_MAX), *at = mail;
