@@ -138,9 +138,9 @@ static void became_ready(struct proc *p)
 }
 
 /* Its channel to a server that lives was taken away: one of the two has sent what no role sends (a bug, or somebody
- * else speaks there), or left what it was sent unread. The client gets no second one, with which it could hold places of the
- * server's: one of them ends, and begins anew. Which of them it was nobody can tell, so it is whom strangers reach
- * first. Said once or twice it may have crossed the new channel on its way. */
+ * else speaks there), or left what it was sent unread. The client gets no second one, with which it could hold places
+ * of the server's: one of them ends, and begins anew. Which of them it was nobody can tell, so it is whom strangers
+ * reach first. Said once or twice it may have crossed the new channel on its way. */
 static int peer_gone(struct proc *p, const struct ipc_msg *msg)
 {
     enum { MISSING_MAX = 3 };
