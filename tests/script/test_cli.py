@@ -66,7 +66,8 @@ def test_help_and_wrong_usage(cold, command):
 
 
 def test_families_and_unknown_words(cold):
-    for family in sorted({c[0] for c in COMMANDS if len(c) == 2}):
+    commands = {c[0] for c in COMMANDS if len(c) == 1}  # `invite` is one, besides its family
+    for family in sorted({c[0] for c in COMMANDS if len(c) == 2} - commands):
         text = usage(cold, family)
         assert text == usage(cold, family, "nonsense")
         p = run(cold, family, "--help")
