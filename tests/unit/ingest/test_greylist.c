@@ -225,6 +225,11 @@ static void test_floods(void **state)
     assert_true(try(one, A, SENDER, TO, S(GREYLIST_RETRY)));
     assert_true(passed(one, "203.0.113.1", START));
     assert_false(try(one, "198.51.100.2", SENDER, "new@example.org", S(GREYLIST_RETRY + 1))); /* and now there is */
+    for (int i = 0; i < 4 * TALLY_GREYLIST_WORDS; i++) { /* in the place of what is old */
+        snprintf(to, sizeof(to), "%d@example.org", i);
+        (void)try(one, "198.51.100.3", SENDER, to, S(GREYLIST_RETRY + 1));
+    }
+    assert_true(passed(one, "203.0.113.1", S(GREYLIST_RETRY + 1)));
 }
 
 /* A clock that was read a while before the other's. */

@@ -254,6 +254,7 @@ static void up_to_its_limits(void **state)
     assert_false(found(1, LINKS_PARTS_MAX - 1, 0));
     assert_true(found(0, 0, LINKS_LOOK_MAX - 64));
     assert_false(found(0, 0, LINKS_LOOK_MAX));
+    assert_false(found(1, 1, LINKS_LOOK_MAX - 64)); /* of the whole mail, not of each part */
 }
 
 static void as_much_of_a_text(void **state)
