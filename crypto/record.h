@@ -53,6 +53,7 @@ enum record_use {
     RECORD_FEATURE,       /* of the store's root: keyed hashes of what mail shows of its sender */
     RECORD_SIGNIN,        /* of the store's root: what is kept for signing in, and hashes that lead to it */
     RECORD_OPAQUE,        /* of the store's root: the server's secrets of OPAQUE are derived from it */
+    RECORD_REPORT,        /* of the store's root: what others report of our domains, and hashes that lead to it */
     RECORD_USES
 };
 #define RECORD_BIT(use) (UINT32_C(1) << (use))

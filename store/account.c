@@ -8,6 +8,7 @@
 #include "server/core/bug.h"
 #include "server/core/error.h"
 #include "store/approval.h"
+#include "store/dmarc_day_impl.h"
 #include "store/fence.h"
 #include "store/key_rules.h"
 #include "store/mailbox.h"
@@ -61,11 +62,18 @@ int address_fold(const char *in, bool catch_all, char out[ADDRESS_MAX])
     return address_domain_normalize(in + 1, strlen(in + 1), out + 1);
 }
 
+/* The server's own in each of its domains (server/ingest/reserved). */
+static bool is_reserved(const char *address)
+{
+    return strncmp(address, WKS_LOCAL_PART "@", sizeof(WKS_LOCAL_PART)) == 0 ||
+           strncmp(address, ADDRESS_DMARC_REPORTS "@", sizeof(ADDRESS_DMARC_REPORTS)) == 0;
+}
+
 /* Normalized, in one of our domains, not taken, not the server's own. */
 static int address_free(struct store_write *w, const char *in, bool catch_all, char out[ADDRESS_MAX])
 {
     int err = address_fold(in, catch_all, out);
-    if (err == OK && !strncmp(out, WKS_LOCAL_PART "@", sizeof(WKS_LOCAL_PART)))
+    if (err == OK && is_reserved(out))
         err = ERR_REFUSED;
     if (err == OK)
         err = domain_is_ours(w, strrchr(out, '@') + 1);
@@ -206,7 +214,9 @@ int domain_remove(struct store_write *w, const char *domain)
     if (err != OK)
         return err > 0 ? ERR_CONFLICT : err;
     err = write_del_instance(w, key_domain(&k, w->keys, out));
-    return err == OK ? write_del_instance(w, key_domain_sent(&k, w->keys, out)) : err;
+    if (err == OK)
+        err = write_del_instance(w, key_domain_sent(&k, w->keys, out));
+    return err == OK ? dmarc_days_forget(w, out) : err;
 }
 
 /* ---- accounts ---- */

@@ -23,6 +23,7 @@ static const struct rule {
     {'N', HOME_INSTANCE, 8, check_listed},
     {'L', HOME_INSTANCE, RECORD_HASH_SIZE, check_sent},
     {'J', HOME_INSTANCE, RECORD_HASH_SIZE, check_invitation},
+    {'D', HOME_INSTANCE, RECORD_HASH_SIZE + 4, check_dmarc_day},
     {'A', HOME_ACCOUNT, 0, check_account},
     {'q', HOME_ACCOUNT, 0, check_usage},
     {'K', HOME_ACCOUNT, RECORD_HASH_SIZE, check_key},

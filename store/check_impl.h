@@ -47,7 +47,8 @@ bool check_found_there(struct check *c, int err, bool *ret_there);
 bool check_has(struct check *c, uint64_t part, struct slice key);
 
 typedef void check_record(struct check *c, struct slice key, struct slice value);
-check_record check_number, check_restored, check_doomed, check_address, check_domain, check_listed; /* instance */
+check_record check_number, check_restored, check_doomed, check_address, check_domain, check_dmarc_day,
+    check_listed; /* instance */
 check_record check_account, check_usage, check_key, check_approval, check_password, check_keyword, check_subscription,
     check_correspondent, check_correspondents; /* account */
 check_record check_message, check_fence, check_delivery, check_delivery_day, check_expiry, check_copy,

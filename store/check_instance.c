@@ -4,6 +4,7 @@
 
 #include "server/core/error.h"
 #include "store/check_impl.h"
+#include "store/dmarc_day_impl.h"
 #include "store/schema_impl.h"
 
 static uint64_t number_in(struct slice key)
@@ -77,6 +78,13 @@ void check_domain(struct check *c, struct slice key, struct slice value)
     if (check_opened(c, schema_unpack_domain(c->k, key, value, domain, &added)) &&
         !slice_equal(key_domain(&kb, c->k, domain), key))
         check_fault(c, "it is another domain's");
+}
+
+/* 'D' */
+void check_dmarc_day(struct check *c, struct slice key, struct slice value)
+{
+    static struct dmarc_day d;
+    (void)check_opened(c, schema_unpack_dmarc_day(c->k, key, value, &d));
 }
 
 /* 'N' */

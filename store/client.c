@@ -85,7 +85,7 @@ static bool is_repeatable(const struct vault_request *q)
     static const uint32_t types[] = {
         VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD,         VAULT_QUEUE_UPDATE,
         VAULT_STS_PUT,    VAULT_STS_DEL,        VAULT_TALLY_PUT,         VAULT_TALLY_DEL,
-        VAULT_COMPLAINT,  VAULT_KEY_PUBLISH,    VAULT_CORRESPONDENT_PUT,
+        VAULT_COMPLAINT,  VAULT_KEY_PUBLISH,    VAULT_CORRESPONDENT_PUT, VAULT_DMARC_REPORT,
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (q->type == types[i])

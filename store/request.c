@@ -332,6 +332,39 @@ static void correspondent_del(struct codec *c, struct vault_request *q)
     must(c, q->correspondent.record.len > 0);
 }
 
+static void u32_sums(struct codec *c, struct dmarc_sums *s)
+{
+    u32(c, &s->messages);
+    u32(c, &s->passed);
+    u32(c, &s->by_dkim);
+    u32(c, &s->by_spf);
+    u32(c, &s->quarantined);
+    u32(c, &s->rejected);
+    must(c, dmarc_sums_valid(s));
+}
+
+static void network_row(struct codec *c, void *row)
+{
+    struct dmarc_network *n = row;
+    u8(c, &n->len, 3, sizeof(n->octets));
+    raw(c, n->octets, sizeof(n->octets));
+    u32(c, &n->messages);
+    must(c, dmarc_network_valid(n));
+}
+
+static void dmarc_report(struct codec *c, struct vault_request *q)
+{
+    struct dmarc_told *d = &q->dmarc;
+    q->account = PART_INSTANCE;
+    str(c, &d->domain, DOMAIN_CAP - 1);
+    u32(c, &d->day);
+    u8_bool(c, &d->proven);
+    str(c, &d->reporter, DOMAIN_CAP - 1);
+    str(c, &d->id, DMARC_TOLD_ID_MAX);
+    u32_sums(c, &d->sums);
+    (void)list(c, &d->nnetworks, d->networks, d->networks, sizeof(d->networks[0]), DMARC_TOLD_NETWORKS, network_row);
+}
+
 /* ---- all of them ---- */
 
 typedef void request_fields(struct codec *c, struct vault_request *q);
@@ -387,6 +420,7 @@ static const struct {
     {VAULT_FACTOR_USED, factor_used, empty},
     {VAULT_INVITE_PUT, invite_put, empty},
     {VAULT_INVITE_DEL, account, empty},
+    {VAULT_DMARC_REPORT, dmarc_report, complained},
     {VAULT_DKIM_PUT, dkim_put, empty},
     {VAULT_DKIM_DEL, dkim_del, empty},
     {VAULT_ACCOUNT_HOLD, account_hold, empty},

@@ -8,6 +8,7 @@
 #include "store/complaint.h"
 #include "store/contact.h"
 #include "store/correspondent.h"
+#include "store/dmarc_day.h"
 #include "store/published.h"
 #include "store/records.h"
 #include "store/signin.h"
@@ -49,6 +50,9 @@ enum vault_msg {
      * twice. ERR_CONFLICT: another record is there than was seen; ERR_DENIED: what is kept would be forgotten, or the
      * administrator's word undone; ERR_FULL: there are too many; ERR_QUOTA: their certificates are too much. */
     VAULT_CORRESPONDENT_PUT,
+    /* What others report of mail in a domain's name (store/dmarc_day.h). May be asked twice. ERR_NOT_FOUND: the domain
+     * is not ours; ERR_REFUSED: the report is of a day too long ago, or to come. Reply: complained */
+    VAULT_DMARC_REPORT,
 
     /* The administrator's. Reply: empty, if nothing else is said. What changes certificates or says where mail goes
      * comes with an approval; ERR_UNAPPROVED: that is not one of what would then stand in the store. */
@@ -384,6 +388,7 @@ struct vault_request {
         bool hold;                        /* ACCOUNT_HOLD */
         uint8_t complaint[COMPLAINT_MESSAGE];
         struct vault_correspondent correspondent; /* CORRESPONDENT_ */
+        struct dmarc_told dmarc;                  /* DMARC_REPORT */
         struct vault_sts sts, tally;              /* STS_; TALLY_ */
         struct vault_publish publish;             /* KEY_PUBLISH, UPLOAD_ADD */
         uint8_t token[UPLOAD_TOKEN_SIZE];         /* UPLOAD_CONFIRM */
@@ -447,7 +452,7 @@ struct vault_reply {
         } queued;
         uint8_t token[UPLOAD_TOKEN_SIZE];
         bool gone;      /* QUEUE_UPDATE: the message is */
-        bool duplicate; /* COMPLAINT: it was counted already */
+        bool duplicate; /* COMPLAINT, DMARC_REPORT: it was counted already */
         struct {
             uint32_t done, steps; /* the last step done, the newest there is */
             bool more;

@@ -27,6 +27,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_KEYSERVER = 2, PART_ACCOUNT_FIRST
  *   'Z' account8             empty: a partition that no 'N' names (any more, or yet): it is erased, step by step
  *   'L' hash16(domain)       struct schema_sent: what its accounts have sent (store/sending.h)
  *   'J' hash16(token)        struct invitation (store/signin.h)
+ *   'D' hash16(domain) day4  struct dmarc_day: what others report of it (store/dmarc_day.h)
  *   'R'                      u64: after a restore, the first account whose mailboxes have no new UIDVALIDITY yet
  * Account partition:
  *   'A'                      struct schema_account

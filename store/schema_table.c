@@ -19,6 +19,7 @@ static const struct schema_kind kinds[] = {
     {'N', HOME_INSTANCE, SEALED(DIRECTORY, 64), "list of accounts"},
     {'L', HOME_INSTANCE, SEALED(DIRECTORY, 64), "what a domain's accounts have sent"},
     {'J', HOME_INSTANCE, SEALED(SIGNIN, 512), "invitation"},
+    {'D', HOME_INSTANCE, SEALED(REPORT, 512), "what others report of a domain's day"},
 
     {'A', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "account"},
     {'q', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "usage"},

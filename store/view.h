@@ -7,6 +7,7 @@
 #include "store/contact.h"
 #include "store/correspondent.h"
 #include "store/dkim.h"
+#include "store/dmarc_day.h"
 #include "store/published.h"
 #include "store/records.h"
 #include "store/sending.h"
@@ -178,6 +179,8 @@ int view_held(struct view *v, uint64_t account);
 int view_hold(struct view *v, uint64_t account, struct schema_hold *ret);
 int view_sent(struct view *v, uint64_t account, struct schema_sent *ret);
 int view_complaints(struct view *v, uint64_t account, struct schema_complaints *ret); /* likewise */
+/* What others report of a domain's day (store/dmarc_day.h); nothing: zeros. */
+int view_dmarc_day(struct view *v, const char *domain, uint32_t day, struct dmarc_day *ret);
 /* Has this one written to the account (store/contact.h)? Has the account written to this address? ERR_NOT_FOUND: no. */
 int view_contact(struct view *v, uint64_t account, const uint8_t who[CONTACT_WHO]);
 int view_written_to(struct view *v, uint64_t account, const char *address);

@@ -3,6 +3,7 @@
 
 #include "server/core/error.h"
 #include "store/contact_impl.h"
+#include "store/dmarc_day_impl.h"
 #include "store/schema_impl.h"
 #include "store/sending_impl.h"
 #include "store/view_impl.h"
@@ -27,6 +28,11 @@ int view_sent(struct view *v, uint64_t account, struct schema_sent *ret)
 int view_complaints(struct view *v, uint64_t account, struct schema_complaints *ret)
 {
     return v->txn ? schema_get_complaints(v->txn, v->keys, account, ret) : ERR_CONFLICT;
+}
+
+int view_dmarc_day(struct view *v, const char *domain, uint32_t day, struct dmarc_day *ret)
+{
+    return v->txn ? schema_get_dmarc_day(v->txn, v->keys, domain, day, ret) : ERR_CONFLICT;
 }
 
 int view_contact(struct view *v, uint64_t account, const uint8_t who[CONTACT_WHO])

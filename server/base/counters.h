@@ -45,6 +45,7 @@
     X(KEY_CHANGES, "key_change_notices") /* notices of correspondents' other keys */                 \
     X(WKS, "key_submissions")            /* certificates and words that came by mail */              \
     X(WKS_PUBLISHED, "key_submissions_published")                                                    \
+    X(DMARC_REPORTS, "dmarc_reports") /* of others about domains here, that were counted */          \
     X(FAILED, "refused_other")                                                                       \
     X(NOTICES, "key_notices") /* of keys that end, to their readers */                               \
     X(TIMEOUTS, "timeouts")                                                                          \

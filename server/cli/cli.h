@@ -62,6 +62,7 @@ enum cli_option {
     OPT_ACCOUNT,
     OPT_DAYS,
     OPT_RESET,
+    OPT_MONTH,
     OPTIONS
 };
 
@@ -246,6 +247,7 @@ int command_domain_add(struct cli *c);
 int command_domain_list(struct cli *c);
 int command_domain_remove(struct cli *c);
 int command_domain_dns(struct cli *c);
+int command_domain_report(struct cli *c);
 int command_client_config(struct cli *c);
 int command_dkim_list(struct cli *c);
 int command_dkim_show(struct cli *c);

@@ -99,7 +99,8 @@ static void print_rest(const struct zone *z)
 {
     printf(
         "; DMARC: receivers put aside what says it is from %s and is neither signed by it nor sent from its servers.\n"
-        "; Where others still send for it unsigned, begin with p=none.\n",
+        "; Where others still send for it unsigned, begin with p=none. What others see of it they tell the address in\n"
+        "; rua=, which is the server's own: letterlock domain report shows it.\n",
         z->domain);
     print_record(z, ZONE_DMARC, "\n");
     printf("; TLS reports (RFC 8460): once a day others tell this address how their mail got here.\n");

@@ -143,6 +143,11 @@ static const struct command commands[] = {
     {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0,
      "Print the DNS records that the domain needs, as a zone file has them, and why: MX, SPF, DKIM, DMARC,\n"
      "reports on TLS, WKD, settings of mail clients, and of the server's own name TLSA and CAA."},
+    {"domain", "report", command_domain_report, "DOMAIN [--month YYYY-MM] [--json]", 1, 1,
+     BIT(OPT_MONTH) | BIT(OPT_JSON),
+     "Show what others reported of mail in the domain's name (DMARC aggregate reports to dmarc-reports@DOMAIN): of\n"
+     "each reporter how many messages passed and did not, and the networks from which most did not. By default of\n"
+     "this month, by UTC. Only for reporters in the first part does DMARC vouch; anybody may send the others."},
     {"client-config", NULL, command_client_config, "ADDRESS [--form FORM]", 1, 1, BIT(OPT_FORM),
      "Print the settings that a mail client needs for ADDRESS, which most find by themselves from the server. FORM:\n"
      "text (the default), autoconfig (Thunderbird's and others'), autodiscover (Outlook's), mobileconfig (a profile\n"
@@ -290,6 +295,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"account", required_argument, NULL, OPT_ACCOUNT},
                                              {"days", required_argument, NULL, OPT_DAYS},
                                              {"reset", no_argument, NULL, OPT_RESET},
+                                             {"month", required_argument, NULL, OPT_MONTH},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

@@ -236,6 +236,29 @@ static bool is_word(struct slice s, const char *word)
     return s.len == strlen(word) && strncasecmp((const char *)s.data, word, s.len) == 0;
 }
 
+static void say_policy(struct doctor *d, struct slice p, const char *at)
+{
+    if (is_word(p, "none"))
+        doctor_say_record(d, DOCTOR_WARN, ZONE_DMARC, "once all that sends for the domain signs, ask for more",
+                          "the DMARC record of %s says p=none: whoever forges its mail gets through", at);
+    else
+        doctor_say_record(d, DOCTOR_OK, ZONE_DMARC, "", "the DMARC record of %s says p=%.*s", at, (int)p.len,
+                          (const char *)p.data);
+}
+
+/* Where others send what they see of the domain's mail (RFC 9990). */
+static void say_reports(struct doctor *d, struct slice txt, const char *at)
+{
+    struct slice rua;
+
+    if (tags_get(txt, "rua", &rua) == OK && rua.len)
+        doctor_say(d, DOCTOR_OK, "", "", "the DMARC record of %s asks for reports to %.*s", at, (int)rua.len,
+                   (const char *)rua.data);
+    else
+        doctor_say_record(d, DOCTOR_WARN, ZONE_DMARC, "add its rua=: letterlock domain report shows what others say",
+                          "the DMARC record of %s asks for no reports", at);
+}
+
 void doctor_check_dmarc(struct doctor *d)
 {
     const char *at = d->f->domain;
@@ -257,12 +280,10 @@ void doctor_check_dmarc(struct doctor *d)
         doctor_say_record(d, DOCTOR_FAIL, ZONE_DMARC, "correct it",
                           "the DMARC record of %s is not well-formed: it has no p= with none, quarantine or reject",
                           at);
-    else if (is_word(p, "none"))
-        doctor_say_record(d, DOCTOR_WARN, ZONE_DMARC, "once all that sends for the domain signs, ask for more",
-                          "the DMARC record of %s says p=none: whoever forges its mail gets through", at);
-    else
-        doctor_say_record(d, DOCTOR_OK, ZONE_DMARC, "", "the DMARC record of %s says p=%.*s", at, (int)p.len,
-                          (const char *)p.data);
+    else {
+        say_policy(d, p, at);
+        say_reports(d, txt, at);
+    }
 }
 
 /* ---- TLS reports (RFC 8460 section 3) ---- */

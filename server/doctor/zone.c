@@ -5,6 +5,7 @@
 
 #include "server/base/below.h"
 #include "server/core/error.h"
+#include "server/mail/address.h"
 
 /* What an issuer's certificates say of it, and the name by which CAA knows it (RFC 8659 section 4.2). */
 static const struct {
@@ -45,6 +46,11 @@ enum { DATA_CAP = 700 };
 static void mx(const struct zone *z, char *out)
 {
     snprintf(out, DATA_CAP, "10 %s.", z->host);
+}
+
+static void dmarc(const struct zone *z, char *out)
+{
+    snprintf(out, DATA_CAP, "\"v=DMARC1; p=quarantine; rua=mailto:" ADDRESS_DMARC_REPORTS "@%s\"", z->domain);
 }
 
 static void reports(const struct zone *z, char *out)
@@ -106,7 +112,7 @@ static const struct row {
 } rows[ZONE_RECORDS] = {
     [ZONE_MX] = {"", false, "MX", NULL, mx},
     [ZONE_SPF] = {"", false, "TXT", "\"v=spf1 mx ~all\"", NULL},
-    [ZONE_DMARC] = {"_dmarc.", false, "TXT", "\"v=DMARC1; p=quarantine\"", NULL},
+    [ZONE_DMARC] = {"_dmarc.", false, "TXT", NULL, dmarc},
     [ZONE_TLS_REPORTS] = {"_smtp._tls.", false, "TXT", NULL, reports},
     [ZONE_STS] = {"_mta-sts.", false, "TXT", NULL, sts},
     [ZONE_STS_HOST] = {BELOW_MTA_STS ".", false, "CNAME", NULL, host},

@@ -13,6 +13,7 @@
 #include "server/ingest/judge/judge.h"
 #include "server/ingest/mx/greylist.h"
 #include "server/ingest/mx/mx.h"
+#include "server/ingest/reserved/dmarc.h"
 #include "server/ingest/submission/pace.h"
 #include "server/ingest/submission/strangers.h"
 #include "server/ingest/submission/submission.h"
@@ -129,6 +130,7 @@ static int on_start(void *arg, const struct service *s)
     in->depositor.sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
     in->debts = debts_create(s->tally, DEBTS_PEERS);
     in->submissions = debts_create(NULL, DEBTS_UPLOADS);
+    in->reports = debts_create(NULL, DEBTS_UPLOADS);
     in->pacing = submission_pacing_create(s->tally);
     in->greylist = greylist_create(s->tally);
     in->login = login_create(in->loop, in->view, role_send);
@@ -136,13 +138,14 @@ static int on_start(void *arg, const struct service *s)
     in->fetch = fetch_create(in->loop);
     in->strangers = in->dns && in->fetch ? submission_strangers_create(in->loop, in->dns, in->fetch) : NULL;
     in->judge = in->dns ? judge_create(in->loop, in->dns) : NULL;
-    if (!in->judge || !in->depositor.sealer || !in->content || !in->debts || !in->submissions || !in->pacing ||
-        !in->login || !in->greylist || !in->strangers)
+    if (!in->judge || !in->depositor.sealer || !in->content || !in->debts || !in->submissions || !in->reports ||
+        !in->pacing || !in->login || !in->greylist || !in->strangers)
         return ERR_MEMORY;
     role_on_login(login_reply, in->login);
     in->enqueuer = enqueuer_create(in->loop, in->view, s->vault, record_keys_queue_public(view_keys(in->view)));
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     debts_limits(in->submissions, UPLOAD_PEER_BURST, UPLOAD_PEER_MINUTE);
+    debts_limits(in->reports, DMARC_PEER_BURST, DMARC_PEER_MINUTE);
     greylist_limits(in->greylist, in->config.greylist_wait, in->config.greylist_keep);
     submission_pacing_limits(in->pacing, &in->config);
     submission_strangers_configure(in->strangers, &in->config);
@@ -172,6 +175,7 @@ static void on_finish(void *arg)
     smtp_errors_say(in);
     submission_pacing_say(in);
     submission_pacing_destroy(in->pacing);
+    debts_destroy(in->reports);
     greylist_destroy(in->greylist);
     debts_destroy(in->submissions);
     debts_destroy(in->debts);

@@ -69,7 +69,8 @@ struct ingest {
     struct smtp_session *sessions;
     struct internal *internals; /* channels of who has mail for accounts here (internal/internal.h) */
     struct verify *verifies;    /* certificates that come in, by `web` or by mail (verify/verify.h) */
-    struct debts *submissions;  /* of peers that send certificates in by mail (wks/wks.h), to this process */
+    struct debts *submissions;  /* of peers that send certificates in by mail (reserved/wks.h), to this process */
+    struct debts *reports;      /* the same of reports (reserved/dmarc.h) */
     struct told_seen seen;
     struct nonces nonces; /* of ids, and of salts in the log */
     struct untold untold;

@@ -18,6 +18,8 @@ enum {
 };
 /* Stands where a header field has something that is no address; nobody can have it (RFC 6761 section 6.4). */
 #define ADDRESS_UNREADABLE "unreadable@unreadable.invalid"
+/* The local part to which others send DMARC reports about a domain here: the server's own, and nobody's. */
+#define ADDRESS_DMARC_REPORTS "dmarc-reports"
 
 /* ---- pieces ---- */
 

@@ -1,5 +1,6 @@
 #include "server/mailauth/dmarc_report.h"
 
+#include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ enum { DEPTH_MAX = 16, PATH_MAX_OCTETS = 128 };
 struct row {
     uint64_t count;
     bool dkim, spf, quarantined, rejected;
+    uint8_t network, octets[6]; /* of struct dmarc_report_network; 0: it does not say */
 };
 
 struct reading {
@@ -99,6 +101,23 @@ static void take_domain(struct reading *r)
         strcpy(r->report.domain, domain);
 }
 
+static void take_source(struct reading *r)
+{
+    const struct slice s = token_trim(slice_of(r->text, r->len));
+    char text[INET6_ADDRSTRLEN];
+    uint8_t octets[16];
+
+    if (s.len >= sizeof(text))
+        return;
+    memcpy(text, s.data, s.len);
+    text[s.len] = '\0';
+    if (inet_pton(AF_INET, text, octets) == 1)
+        r->row.network = 3;
+    else if (inet_pton(AF_INET6, text, octets) == 1)
+        r->row.network = 6;
+    memcpy(r->row.octets, octets, r->row.network);
+}
+
 static void take_count(struct reading *r)
 {
     r->row.count = number(r);
@@ -126,6 +145,26 @@ static void add(uint64_t *sum, uint64_t n, bool counts)
         *sum = n > INT64_MAX - *sum ? INT64_MAX : *sum + n;
 }
 
+static void add_network(struct dmarc_report *to, const struct row *row)
+{
+    struct dmarc_report_network *n = to->networks, *least = n, *end = n + to->nnetworks;
+
+    for (; n < end && (n->len != row->network || memcmp(n->octets, row->octets, sizeof(n->octets)) != 0); n++)
+        least = n->messages < least->messages ? n : least;
+    if (n == end && to->nnetworks == DMARC_REPORT_NETWORKS) {
+        if (row->count <= least->messages)
+            return;
+        n = least;
+    } else if (n == end) {
+        to->nnetworks++;
+    } else {
+        add(&n->messages, row->count, true);
+        return;
+    }
+    *n = (struct dmarc_report_network){.len = row->network, .messages = row->count};
+    memcpy(n->octets, row->octets, sizeof(n->octets));
+}
+
 static void take_record(struct reading *r)
 {
     const struct row *row = &r->row;
@@ -136,6 +175,8 @@ static void take_record(struct reading *r)
     add(&r->report.passed, row->count, row->dkim || row->spf);
     add(&r->report.quarantined, row->count, row->quarantined);
     add(&r->report.rejected, row->count, row->rejected);
+    if (row->network && !row->dkim && !row->spf)
+        add_network(&r->report, row);
     r->row = (struct row){0};
 }
 
@@ -154,6 +195,7 @@ static const struct {
     {"/feedback/report_metadata/date_range/begin", take_begin},
     {"/feedback/report_metadata/date_range/end", take_end},
     {"/feedback/policy_published/domain", take_domain},
+    {"/feedback/record/row/source_ip", take_source},
     {"/feedback/record/row/count", take_count},
     {"/feedback/record/row/policy_evaluated/disposition", take_disposition},
     {"/feedback/record/row/policy_evaluated/dkim", take_dkim},

@@ -11,7 +11,14 @@ enum {
     DMARC_REPORT_TEXT_MAX = 8 * 1024 * 1024, /* octets of XML: more is ERR_LIMIT */
     DMARC_REPORT_PACKED_MAX = 1024 * 1024,   /* the same before it is unpacked */
     DMARC_REPORT_MAIL_MAX = 2 * 1024 * 1024, /* that brings one */
-    DMARC_REPORT_WORDS_CAP = 256
+    DMARC_REPORT_WORDS_CAP = 256,
+    DMARC_REPORT_NETWORKS = 64,
+};
+
+/* Where messages came from that passed by neither, in a report. */
+struct dmarc_report_network {
+    uint8_t len, octets[6]; /* 3 of IPv4, 6 of IPv6; zeros behind them */
+    uint64_t messages;
 };
 
 struct dmarc_report {
@@ -23,6 +30,8 @@ struct dmarc_report {
     uint64_t by_dkim, by_spf; /* of them: that aligned by it */
     uint64_t passed;          /* by either */
     uint64_t quarantined, rejected;
+    uint32_t nnetworks; /* of more than there is room for, those that stay have the records with most messages */
+    struct dmarc_report_network networks[DMARC_REPORT_NETWORKS];
 };
 
 /* XML, gzip of it, or a ZIP archive whose first file it is. Counts of records are added up to INT64_MAX; what cannot be

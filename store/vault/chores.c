@@ -7,7 +7,7 @@
 #include "store/upload.h"
 #include "store/vault/vault.h"
 
-enum { ACCOUNTS_A_ROUND = 16, EXPIRE_STEP = 256 };
+enum { ACCOUNTS_A_ROUND = 16, EXPIRE_STEP = 256, DAY = 86400 };
 
 struct round {
     uint32_t n;
@@ -108,13 +108,29 @@ static int round_run(struct vault *v, struct store_write *w, void *arg)
     return OK;
 }
 
+/* What others report, once a day. */
+static int reports_step(struct vault *v, struct store_write *w, bool *ret_more)
+{
+    const uint64_t today = w->now / DAY;
+    if (v->dmarc_swept == today)
+        return OK;
+    int err = dmarc_days_sweep(w, &v->dmarc_at, ret_more);
+    if (err == OK && !*ret_more) {
+        v->dmarc_swept = today;
+        v->dmarc_at.len = 0;
+    }
+    return err;
+}
+
 static int sweep_run(struct vault *v, struct store_write *w, void *arg)
 {
+    bool more = false;
     uint32_t n = 0;
-    (void)v;
     w->account = PART_KEYSERVER;
     int err = upload_sweep(w, &n);
-    *(bool *)arg = n == UPLOAD_SWEEP;
+    if (err == OK)
+        err = reports_step(v, w, &more);
+    *(bool *)arg = n == UPLOAD_SWEEP || more;
     return err;
 }
 

@@ -66,7 +66,7 @@ static int step_list(struct vault *v, struct store_write *w, void *arg)
     return err;
 }
 
-static const char RESERVED[] = "the server takes mail to that address itself: keys that people send in";
+static const char RESERVED[] = "the server takes mail to that address itself: what others send in, or report";
 
 int run_account_add(struct vault *v, struct store_write *none, struct request *q, struct vault_reply *r,
                     const char **ret_text)

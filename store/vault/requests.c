@@ -46,6 +46,7 @@ static const struct verb verbs[] = {
     {VAULT_COMPLAINT, "complaint", INGEST, 0, run_complaint, queue_stored},
     {VAULT_CORRESPONDENT_PUT, "correspondent-put", INGEST | ADMIN, GROWS, run_correspondent_put},
     {VAULT_CORRESPONDENT_DEL, "correspondent-del", ADMIN, 0, run_correspondent_del},
+    {VAULT_DMARC_REPORT, "dmarc-report", INGEST, GROWS, run_dmarc_report},
     {VAULT_DKIM_PUT, "dkim-put", ADMIN, 0, run_dkim_put},
     {VAULT_DKIM_DEL, "dkim-del", ADMIN, 0, run_dkim_del},
     {VAULT_ACCOUNT_HOLD, "account-hold", ADMIN, CHANGES_ACCOUNT, run_account_hold, queue_stored},

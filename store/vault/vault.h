@@ -14,6 +14,7 @@
 #include "server/base/ipc.h"
 #include "server/base/loop.h"
 #include "server/base/roles.h"
+#include "store/dmarc_day_impl.h"
 #include "store/mailbox.h"
 #include "store/queue.h"
 #include "store/request.h"
@@ -158,6 +159,8 @@ struct vault {
     unsigned ncopies;
 
     struct timer *tick, *chores;
+    struct dmarc_sweep dmarc_at; /* the day's round over what others report */
+    uint64_t dmarc_swept;        /* the day of the last one that was done */
     bool sweep; /* the round of all accounts goes without a pause, since copies have lost their client */
     uint64_t chore_cursor, hot_account; /* round of all accounts; one that has just left work behind */
     struct backup *backup;
@@ -246,7 +249,7 @@ verb_run run_account_add, run_account_remove, run_account_set, run_address_add, 
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
 verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold, run_suppress_put,
     run_suppress_del, run_sts_put, run_sts_del, run_complaint, run_tally_put, run_tally_del, run_key_publish,
-    run_upload_add, run_upload_confirm, run_correspondent_put, run_correspondent_del;
+    run_upload_add, run_upload_confirm, run_correspondent_put, run_correspondent_del, run_dmarc_report;
 verb_run run_signin_set, run_wrapped_put, run_session_add, run_session_used, run_session_del, run_factor_put,
     run_factor_del, run_factor_used, run_invite_put, run_invite_del;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */

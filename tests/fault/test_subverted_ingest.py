@@ -18,7 +18,7 @@ from channels import SEED, Channel, error, requests, sealed_parcel  # noqa: E402
 
 ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
 MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN", "VAULT_QUEUE_ADD", "VAULT_COMPLAINT",
-       "VAULT_UPLOAD_ADD", "VAULT_UPLOAD_CONFIRM", "VAULT_CORRESPONDENT_PUT"}
+       "VAULT_UPLOAD_ADD", "VAULT_UPLOAD_CONFIRM", "VAULT_CORRESPONDENT_PUT", "VAULT_DMARC_REPORT"}
 pytestmark = pytest.mark.needs("root", "ss")
 
 

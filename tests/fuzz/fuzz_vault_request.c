@@ -78,6 +78,7 @@ static const uint32_t types[] = {
     VAULT_FACTOR_USED,
     VAULT_INVITE_PUT,
     VAULT_INVITE_DEL,
+    VAULT_DMARC_REPORT,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";

@@ -30,7 +30,7 @@ COMMANDS = [tuple(c.split()) for c in (
     "key retire", "key revoke", "key publish", "key log",
     "app-password add", "app-password list", "app-password revoke", "invite list", "invite revoke", "invite",
     "session list", "session end", "factor list", "factor remove", "domain add",
-    "domain list", "domain remove", "domain dns", "client-config",
+    "domain list", "domain remove", "domain dns", "domain report", "client-config",
     "dkim list", "dkim show", "dkim rotate", "store-key add",
     "store-key list", "store-key remove", "store-key new-queue", "queue list", "queue show", "queue retry",
     "queue flush", "queue hold", "queue release", "queue remove", "suppression list", "suppression add",

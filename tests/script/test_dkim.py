@@ -249,7 +249,8 @@ def test_what_is_in_the_zone(cold, zone, tmp_path):
     found = records(zone)
     assert (name, "MX", f"10 {DOMAIN}.") in found
     assert [d for n, t, d in found if n == name and t == "TXT"] == ['"v=spf1 mx ~all"']
-    assert [d for n, t, d in found if n == "_dmarc." + name] == ['"v=DMARC1; p=quarantine"']
+    assert [d for n, t, d in found if n == "_dmarc." + name] == [
+        f'"v=DMARC1; p=quarantine; rua=mailto:dmarc-reports@{name[:-1]}"']
     assert ("_submissions._tcp." + name, "SRV", f"0 1 465 {DOMAIN}.") in found
     assert ("_imaps._tcp." + name, "SRV", f"0 1 993 {DOMAIN}.") in found
     assert {(n, d.strip('"')) for n, t, d in found if "_domainkey" in n} == {

@@ -26,7 +26,7 @@ PREFIXES = {
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": (
         "smtp_", "mx_", "submission_", "transaction_", "internal_", "verify_", "answers_", "judge_", "judging_",
-        "greylist_", "wks_", "ingest_"),
+        "greylist_", "reserved_", "wks_", "ingest_"),
     "server/relay/librelay.a": (
         "relay_", "attempt_", "changes_", "delivery_", "destination_", "dsn_", "inside_", "listed_", "opened_",
         "outcome_", "mail_fd_", "report_", "route_", "schedule_", "sts_", "suppress_", "table_", "tallies_", "tally_",

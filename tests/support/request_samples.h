@@ -4,7 +4,7 @@
 
 #include "store/request.h"
 
-enum { REQUEST_SAMPLES_MAX = 60 };
+enum { REQUEST_SAMPLES_MAX = 61 };
 /* Gives how many there are. */
 size_t request_samples(struct vault_request out[REQUEST_SAMPLES_MAX]);
 

@@ -2,6 +2,7 @@
 #include "tests/support/schema_published.h"
 #include "tests/support/schema_queue.h"
 #include "tests/support/schema_signin.h"
+#include "tests/support/schema_reported.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -168,22 +169,6 @@ static void write_policy(struct engine_txn *t)
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'p', hash), slice_of(out, len)), OK);
 }
 
-static void write_tally(struct engine_txn *t)
-{
-    const struct tls_tally v = {.begin = 1,
-                                .end = 2,
-                                .domain = "example.net",
-                                .npolicies = 1,
-                                .policies = {{.kind = 2, .domain = "example.net", .text = "mode: testing\n", .bad = 1}},
-                                .ndetails = 1,
-                                .details = {{.result = 3, .receiving = {4, {127, 0, 0, 1}}, .mx = "mx.example.net"}}};
-    uint8_t out[TLS_TALLY_RECORD_MAX], hash[RECORD_HASH_SIZE];
-    struct schema_keybuf kb;
-    size_t len;
-    assert_int_equal(tls_tally_seal(records_keys, &v, hash, out, &len), OK);
-    assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 't', hash), slice_of(out, len)), OK);
-}
-
 static void write_sending(struct engine_txn *t)
 {
     const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}};
@@ -197,7 +182,6 @@ static void write_sending(struct engine_txn *t)
     assert_int_equal(suppression_seal(records_keys, &gone, hash, out, &len), OK);
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'S', hash), slice_of(out, len)), OK);
     write_policy(t);
-    write_tally(t);
     memset(known.v, 0xcc, sizeof(known.v));
     assert_int_equal(schema_put_sent(t, records_keys, A, &sent), OK);
     assert_int_equal(schema_put_domain_sent(t, records_keys, "example.org", &sent), OK);
@@ -214,6 +198,7 @@ static void write_all(struct engine_txn *t)
     write_sending(t);
     records_write_correspondents(t);
     records_write_signin(t);
+    records_write_reported(t);
     assert_int_equal(schema_put_account(t, records_keys, A, &records_account), OK);
     assert_int_equal(schema_put_address(t, records_keys, &records_address), OK);
     assert_int_equal(schema_put_domain(t, records_keys, "example.org", 123), OK);
@@ -416,11 +401,6 @@ static int read_policy(struct engine_txn *t, uint64_t part, struct slice k)
     return sts_policy_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.policy);
 }
 
-static int read_tally(struct engine_txn *t, uint64_t part, struct slice k)
-{
-    return tls_tally_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.tally);
-}
-
 const struct record records[RECORDS] = {
     {"account", 'A', A, read_account},
     {"address", 'a', 0, read_address},
@@ -452,6 +432,7 @@ const struct record records[RECORDS] = {
     {"signing key", 'D', PART_QUEUE, records_read_dkim},
     {"sent", 'L', A, read_sent},
     {"sent of a domain", 'L', 0, read_sent},
+    {"reported", 'D', 0, records_read_reported},
     {"known recipients", 'l', A, read_known},
     {"contacts", 'f', A, read_known},
     {"complaints", 'y', A, read_complaints},
@@ -461,7 +442,7 @@ const struct record records[RECORDS] = {
     {"hold", 'H', PART_QUEUE, read_hold},
     {"suppressed", 'S', PART_QUEUE, read_suppressed},
     {"policy", 'p', PART_QUEUE, read_policy},
-    {"tally", 't', PART_QUEUE, read_tally},
+    {"tally", 't', PART_QUEUE, records_read_tally},
     {"published", 'p', PART_KEYSERVER, records_read_published},
     {"published octets", 'c', PART_KEYSERVER, records_read_published},
     {"change", 'l', PART_KEYSERVER, records_read_change},

@@ -15,6 +15,7 @@
 #include "server/core/error.h"
 #include "store/correspondent_impl.h"
 #include "store/dkim.h"
+#include "store/dmarc_day_impl.h"
 #include "store/published_impl.h"
 #include "store/queue.h"
 #include "store/schema.h"
@@ -74,6 +75,7 @@ union got {
     struct schema_sent sent;
     struct schema_hold hold;
     struct schema_complaints complaints;
+    struct dmarc_day reported;
     struct suppressed suppressed;
     struct correspondent correspondent;
     struct correspondents correspondents;
@@ -109,7 +111,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 52 };
+enum { RECORDS = 53 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -361,6 +361,22 @@ int complaint(struct setting *s)
     return request(&s->b, &q, -1);
 }
 
+int dmarc_report(struct setting *s)
+{
+    static uint32_t number;
+    char id[16];
+    snprintf(id, sizeof(id), "%u", number++);
+    const struct vault_request q = {.type = VAULT_DMARC_REPORT,
+                                    .dmarc = {.domain = slice_str("example.org"),
+                                              .day = (uint32_t)(test_now / 86400),
+                                              .proven = true,
+                                              .reporter = slice_str("example.net"),
+                                              .id = slice_str(id),
+                                              .nnetworks = 1,
+                                              .networks = {{3, {192, 0, 2}, 1}}}};
+    return request(&s->b, &q, -1);
+}
+
 /* A record that changes each time, and goes. */
 int key_seen(struct setting *s)
 {

@@ -68,6 +68,7 @@ int password_gone(struct setting *s);
 int account_held(struct setting *s);
 int account_released(struct setting *s);
 int complaint(struct setting *s);
+int dmarc_report(struct setting *s);
 int suppress_put(struct setting *s);
 int suppress_del(struct setting *s);
 int key_seen(struct setting *s);

@@ -9,12 +9,12 @@
 #include "server/ingest/mx/complaint.h"
 #include "server/ingest/mx/greylist.h"
 #include "server/ingest/mx/peer_key.h"
+#include "server/ingest/reserved/reserved.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/deliver.h"
 #include "server/ingest/transaction/forward.h"
 #include "server/ingest/transaction/rcpt.h"
 #include "server/ingest/transaction/sender.h"
-#include "server/ingest/wks/wks.h"
 
 enum { HOPS_MAX = 100 /* Received fields; RFC 5321 section 6.3 asks for 100 at least */ };
 
@@ -109,7 +109,7 @@ static void on_rcpt(void *r, const struct smtp_event *e)
     struct transaction *t = r;
     int err;
 
-    if (wks_rcpt(t, e->address))
+    if (reserved_rcpt(t, e->address, true))
         return;
     err = take(t, e->address);
     if (err == OK)
@@ -152,6 +152,8 @@ static void deliver(struct transaction *t, bool proven)
 {
     int err;
 
+    if (reserved_judged(t))
+        return;
     mx_look_for_complaint(t);
     if (!t->junk)
         mx_take_peer_key(t, proven);
@@ -207,7 +209,8 @@ static void count_verdict(struct ingest *in, const struct judge_result *v)
         count(in, COUNT_AUTH_JUNK);
 }
 
-/* Junk that would go on to the sender of what it says it bounces is refused: nobody here has a mailbox for it. */
+/* Junk that would go on to the sender of what it says it bounces, or is for an address of the server's own, is refused:
+ * nobody here has a mailbox for it. */
 static void act(struct mx *m)
 {
     struct transaction *t = &m->t;
@@ -263,7 +266,7 @@ static void on_end(void *r)
     struct transaction *t = r;
     int err;
 
-    if (wks_end(t))
+    if (reserved_end(t))
         return;
     err = transaction_received_count(&t->msg) > HOPS_MAX ? TRANSACTION_HOPS : transaction_take_content(t);
     if (err != OK) {

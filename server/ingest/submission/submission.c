@@ -18,7 +18,7 @@
 #include "server/ingest/transaction/rcpt.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/report.h"
-#include "server/ingest/wks/wks.h"
+#include "server/ingest/reserved/reserved.h"
 #include "server/mail/address.h"
 
 enum { ID_OCTETS = 16 /* random or hashed, of a message id that is made here */ };
@@ -273,7 +273,7 @@ static void on_rcpt(void *r, const struct smtp_event *e)
         refuse_rcpt(s, e->address, HIDDEN);
         return;
     }
-    if (wks_rcpt(&s->t, e->address))
+    if (reserved_rcpt(&s->t, e->address, false))
         return;
     err = route(s, e->address, &to);
     if (err != OK && err != ERR_DENIED) {
@@ -471,7 +471,7 @@ static void on_end(void *r)
     struct submission *s = r;
     int err;
 
-    if (wks_end(&s->t))
+    if (reserved_end(&s->t))
         return;
     err = transaction_take_content(&s->t);
     if (err == OK)

@@ -178,7 +178,7 @@ void transaction_reset(struct transaction *t)
     t->auth_results = t->warnings = NULL;
     t->verdict = NULL;
     t->broken = EVENT_REASON_ACCEPTED;
-    t->wks[0] = '\0';
+    t->reserved = NULL;
     explicit_bzero(t->received, sizeof(t->received));
     explicit_bzero(t->content, sizeof(t->content));
 }

@@ -65,6 +65,7 @@ struct transaction_kind {
 /* What is left to do besides, before the kind's: forward.h. */
 struct forwarding;
 struct mailauth_verdict;
+struct reserved;
 struct sender;
 struct transaction_also {
     bool (*finish)(struct transaction *t); /* as of the kind */
@@ -96,8 +97,11 @@ struct transaction {
     /* What the receiver found of it, for the seal and the capsule; NULL: nothing. They live until the kind's reset. */
     const char *auth_results, *warnings;
     const struct mailauth_verdict *verdict;
-    bool junk;            /* it goes to the mailboxes for that, and nowhere else */
-    char wks[DOMAIN_CAP]; /* whose submission address it is for (wks/wks.h); "": none */
+    bool junk; /* it goes to the mailboxes for that, and nowhere else */
+    const struct reserved
+        *reserved; /* it is for an address of the server's own (reserved/reserved.h), of this domain */
+    char reserved_domain[DOMAIN_CAP];
+    uint64_t asked; /* the vault, for such an address; 0: it is not */
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
     struct idle stall; /* ends a delivery that makes no progress */

@@ -21,7 +21,8 @@ static void test_letters(void **st)
                               (kinds[i].home == HOME_QUEUE
                                    ? queue
                                    : use <= RECORD_CONTENT || use == RECORD_SIGNIN ||
-                                         (kinds[i].home == HOME_KEYSERVER && use == RECORD_PUBLISHED)));
+                                         (kinds[i].home == HOME_KEYSERVER && use == RECORD_PUBLISHED) ||
+                                         (kinds[i].home == HOME_INSTANCE && use == RECORD_REPORT)));
         reserved += kinds[i].form == FORM_RESERVED;
     }
     assert_in_range(reserved, 6, n - 10);
@@ -194,6 +195,13 @@ static int put_invitation(struct engine_txn *t, const char *name)
     return schema_put_invitation(t, records_keys, hash, &v);
 }
 
+static int put_reported(struct engine_txn *t, const char *name)
+{
+    static struct dmarc_day v = {.n = 1};
+    strcpy(v.v[0].reporter, name);
+    return schema_put_dmarc_day(t, records_keys, "example.org", 1, &v);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -211,7 +219,7 @@ static const struct {
     {'r', B, ADDRESS_MAX - 1, put_kept},       {'i', B, ADDRESS_MAX - 1, put_incoming},
     {'l', 2, ADDRESS_MAX - 1, put_change},     {'u', 2, ADDRESS_MAX - 1, put_upload},
     {'o', B, LABEL_MAX - 1, put_session},      {'E', B, LABEL_MAX - 1, put_factor},
-    {'J', 0, ADDRESS_MAX - 1, put_invitation},
+    {'J', 0, ADDRESS_MAX - 1, put_invitation}, {'D', 0, DOMAIN_CAP - 1, put_reported},
 };
 /* Sealed kinds without a name of their reader's choosing. */
 static const char nameless[] = "CqKGbxmnDMLlfyHchvnUOW";

@@ -106,6 +106,7 @@ static void test_asked_again(void **state)
 {
     const struct vault_seen_row row = {16, {9}};
     check_asked_again(&(struct vault_request){.type = VAULT_DELIVERED_SEEN, .seen = {1, &row}});
+    check_asked_again(&(struct vault_request){.type = VAULT_DMARC_REPORT, .dmarc.domain = slice_str("example.org")});
     check_asked_again(&(struct vault_request){.type = VAULT_COMPLAINT, .account = 16, .complaint = {7}});
     check_asked_again(
         &(struct vault_request){.type = VAULT_CORRESPONDENT_PUT,

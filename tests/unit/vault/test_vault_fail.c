@@ -50,6 +50,7 @@ static const struct {
     {"account-hold", account_held},
     {"account-release", account_released},
     {"complaint", complaint},
+    {"dmarc-report", dmarc_report},
     {"suppress-put", suppress_put},
     {"suppress-del", suppress_del},
     {"correspondent-put", key_seen},

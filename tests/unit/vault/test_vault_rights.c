@@ -17,7 +17,7 @@ static const struct {
     {ROLE_INGEST,
      false,
      {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT, VAULT_UPLOAD_ADD,
-      VAULT_UPLOAD_CONFIRM, VAULT_CORRESPONDENT_PUT}},
+      VAULT_UPLOAD_CONFIRM, VAULT_CORRESPONDENT_PUT, VAULT_DMARC_REPORT}},
     {ROLE_RELAY,
      false,
      {VAULT_QUEUE_UPDATE, VAULT_SUPPRESS_PUT, VAULT_SUPPRESS_DEL, VAULT_STS_PUT, VAULT_STS_DEL, VAULT_TALLY_PUT,
@@ -153,6 +153,11 @@ static void fill_mail(struct vault_request *q)
     case VAULT_COPY: q->copy = (struct vault_copy){.to = 2, .set = {1, &EVERYTHING}}; break;
     case VAULT_COPY_UNDO: q->copy.number = COPY; break;
     case VAULT_COMPLAINT: q->complaint[0] = 5; break;
+    case VAULT_DMARC_REPORT:
+        q->dmarc = (struct dmarc_told){.domain = slice_str("example.com"),
+                                       .day = (uint32_t)(test_now / 86400),
+                                       .reporter = slice_str("example.net")};
+        break;
     case VAULT_CORRESPONDENT_PUT:
         q->correspondent =
             (struct vault_correspondent){.kind = CORRESPONDENT_KEPT, .record = correspondent_of("bob@example.net")};
@@ -476,6 +481,7 @@ static bool names_an_account(enum vault_msg type)
     case VAULT_KEY_PUBLISH:
     case VAULT_UPLOAD_ADD:
     case VAULT_UPLOAD_CONFIRM:
+    case VAULT_DMARC_REPORT:
     case VAULT_ADDRESS_REMOVE:
     case VAULT_DOMAIN_ADD:
     case VAULT_DOMAIN_REMOVE:

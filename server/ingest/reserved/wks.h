@@ -8,9 +8,6 @@
 
 #include "server/ingest/transaction/transaction.h"
 
-/* For a receiver's table. true: the recipient is answered. Mail to a submission address has no other recipient. */
-bool wks_rcpt(struct transaction *t, const char *address);
-/* true: the message was for one, and is answered. */
-bool wks_end(struct transaction *t);
+void wks_take(struct transaction *t); /* answers SMTP_END */
 
 #endif

@@ -1,5 +1,5 @@
 /* See wks.h. */
-#include "server/ingest/wks/wks.h"
+#include "server/ingest/reserved/wks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,86 +9,19 @@
 #include "server/core/error.h"
 #include "server/format/find.h"
 #include "server/ingest/transaction/deliver.h"
-#include "server/ingest/transaction/rcpt.h"
-#include "server/ingest/transaction/report.h"
 #include "server/ingest/verify/verify.h"
 #include "server/keys/coming.h"
 #include "server/ingest/verify/wks_words.h"
-#include "server/mail/address.h"
 
 enum {
     MAIL_MAX = 512 * 1024, /* octets of a submission, */
     PLAIN_MAX = 256 * 1024 /* and of what is encrypted in it */
 };
 
-/* ---- RCPT ---- */
-
-enum { ALONE = 1 /* no error of a function */ };
-static const struct transaction_refusal rcpt_refusals[] = {
-    /* RFC 5321 section 4.5.3.1.10: the sender sends again to those that are left */
-    {ALONE, 452, "4.5.3", "A key submission address takes messages of its own", COUNT_DEFERRED, EVENT_REASON_TOO_MANY},
-    {ERR_NOT_FOUND, 550, "5.1.1", "No such user here", COUNT_NO_USER, EVENT_REASON_NO_USER},
-    {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
-};
-
 static int is_hosted(void *arg, struct view *v)
 {
     return view_domain_known(v, arg);
 }
-
-/* ERR_DENIED: it is no submission address of ours. */
-static int domain_of(struct transaction *t, const char *address, char domain[DOMAIN_CAP])
-{
-    char own[ADDRESS_MAX];
-    size_t at, plus;
-    int err = address_normalize(address, strlen(address), own, &at, &plus);
-
-    if (err == ERR_MEMORY)
-        return err;
-    if (err != OK || at != sizeof(WKS_LOCAL_PART) - 1 || memcmp(own, WKS_LOCAL_PART, at) != 0)
-        return ERR_DENIED;
-    err = view_run(t->in->view, is_hosted, own + at + 1);
-    if (err == OK)
-        memcpy(domain, own + at + 1, strlen(own + at + 1) + 1);
-    return err == ERR_NOT_FOUND || err == ERR_FORMAT ? ERR_DENIED : err;
-}
-
-static int add(struct transaction *t, const char *address, const char *domain)
-{
-    struct transaction_rcpt *r;
-
-    if (!t->in->config.certificate_uploads)
-        return ERR_NOT_FOUND;
-    if (t->n)
-        return strcmp(t->wks, domain) == 0 ? OK : ALONE;
-    r = transaction_add_rcpt(t);
-    if (!r)
-        return ERR_MEMORY;
-    r->t = t;
-    r->away = true;
-    memcpy(r->given, address, strlen(address) + 1);
-    transaction_report_names(t, address, NULL, &r->names);
-    t->n++;
-    memcpy(t->wks, domain, strlen(domain) + 1);
-    return OK;
-}
-
-bool wks_rcpt(struct transaction *t, const char *address)
-{
-    char domain[DOMAIN_CAP];
-    int err = domain_of(t, address, domain);
-
-    if (err == ERR_DENIED && !t->wks[0])
-        return false;
-    err = err == OK ? add(t, address, domain) : err == ERR_DENIED ? ALONE : err;
-    if (err == OK)
-        smtp_accept(t->smtp, NULL);
-    else
-        transaction_report_rcpt(t, address, transaction_refuse(t, rcpt_refusals, err)->why);
-    return true;
-}
-
-/* ---- the message ---- */
 
 static const struct transaction_refusal refusals[] = {
     {ERR_LIMIT, 552, "5.3.4", "This is larger than a key submission may be", COUNT_SIZE, EVENT_REASON_TOO_LARGE},
@@ -189,7 +122,7 @@ static int open_mail(struct transaction *t, struct room *m)
 
     if (pgp_find_message(m->mail, n, m->packets, sizeof(m->packets), &found) != OK)
         return ERR_FORMAT;
-    int err = wks_key_make(view_keys(t->in->view), t->wks, cert, &len, &key);
+    int err = wks_key_make(view_keys(t->in->view), t->reserved_domain, cert, &len, &key);
     if (err == OK)
         err = pgp_decrypt(&key, slice_of(m->packets, found.len), m->plain, sizeof(m->plain), &len);
     explicit_bzero(&key, sizeof(key));
@@ -220,18 +153,14 @@ static int take(struct transaction *t)
     return err;
 }
 
-bool wks_end(struct transaction *t)
+void wks_take(struct transaction *t)
 {
-    int err;
+    int err = take(t);
 
-    if (!t->wks[0])
-        return false;
-    err = take(t);
     if (err == OK) {
         count(t->in, COUNT_WKS);
         transaction_accept_all(t);
     } else {
         transaction_refuse_all(t, refusals, err);
     }
-    return true;
 }
