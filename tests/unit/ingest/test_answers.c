@@ -210,6 +210,36 @@ static void test_what_is_kept(void **state)
     assert_int_equal(last, ERR_FULL);
 }
 
+static uint64_t frozen; /* the moment, unless it is 0 */
+uint64_t __real_loop_now_ms(struct loop *l);
+uint64_t __wrap_loop_now_ms(struct loop *l);
+uint64_t __wrap_loop_now_ms(struct loop *l)
+{
+    return frozen ? frozen : __real_loop_now_ms(l);
+}
+
+/* As long as it says, and an hour at most. */
+static void test_how_long(void **state)
+{
+    static const uint32_t ttls[] = {1, ANSWERS_TTL_MAX, ANSWERS_TTL_MAX + 1, UINT32_MAX};
+
+    for (unsigned i = 0; i < sizeof(ttls) / sizeof(*ttls); i++) {
+        const uint32_t most = ttls[i] < ANSWERS_TTL_MAX ? ttls[i] : ANSWERS_TTL_MAX;
+        char name[32];
+
+        snprintf(name, sizeof(name), "a%u.test", i);
+        frozen = 1000;
+        ask(1, "a%u.test", i);
+        turn();
+        answer(OK, ttls[i], 1, 4);
+        frozen += UINT64_C(1000) * most - 1;
+        assert_non_null(answers_find(answers, RECORDS_TXT, name));
+        frozen++;
+        assert_null(answers_find(answers, RECORDS_TXT, name));
+    }
+    frozen = 0;
+}
+
 /* What was used last stays. */
 static void test_bounds(void **state)
 {
@@ -283,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ten_thousand_names, up, down),
         cmocka_unit_test_setup_teardown(test_nobody_waits_behind_a_greedy_peer, up, down),
         cmocka_unit_test_setup_teardown(test_what_is_kept, up, down),
+        cmocka_unit_test_setup_teardown(test_how_long, up, down),
         cmocka_unit_test_setup_teardown(test_bounds, up, down),
         cmocka_unit_test_setup_teardown(test_too_many_wait, up, down),
         cmocka_unit_test_setup_teardown(test_given_up, up, down),
