@@ -15,6 +15,7 @@ struct looking {
     struct header_field *fields; /* of the header at hand */
     struct dmarc_report *ret;
     unsigned depth, parts, tries;
+    size_t room; /* octets of XML */
 };
 
 /* Their types are as many as their senders; but words for people are none. */
@@ -39,8 +40,10 @@ static int look_into(struct looking *l, const struct part *p)
         return ERR_MEMORY;
     err = part_decode(p, false, plain, &len);
     if (err == OK)
-        err = dmarc_report_read(plain, len, l->ret);
+        err = dmarc_report_read_within(slice_of(plain, len), &l->room, l->ret);
     free(plain);
+    if (l->room == 0)
+        return ERR_LIMIT;
     return err == OK || err == ERR_MEMORY ? err : ERR_NOT_FOUND;
 }
 
@@ -70,7 +73,9 @@ static int look_at(void *arg, struct slice s)
 
 int dmarc_report_read_mail(const void *mail, size_t len, struct dmarc_report *ret)
 {
-    struct looking l = {.fields = malloc(HEADER_FIELDS_MAX * sizeof(*l.fields)), .ret = ret};
+    struct looking l = {.fields = malloc(HEADER_FIELDS_MAX * sizeof(*l.fields)),
+                        .ret = ret,
+                        .room = DMARC_REPORT_TEXT_MAX};
     int err = !l.fields ? ERR_MEMORY : len > DMARC_REPORT_MAIL_MAX ? ERR_LIMIT : look_at(&l, slice_of(mail, len));
 
     free(l.fields);

@@ -261,21 +261,30 @@ static int read_xml(struct slice text, struct dmarc_report *ret)
     return err;
 }
 
-int dmarc_report_read(const void *data, size_t len, struct dmarc_report *ret)
+int dmarc_report_read_within(struct slice in, size_t *room, struct dmarc_report *ret)
 {
-    const struct slice in = slice_of(data, len);
     const bool gzip = packed_is_gzip(in), zip = packed_is_zip(in);
     struct buf text;
     int err;
 
-    if (len > (gzip || zip ? DMARC_REPORT_PACKED_MAX : DMARC_REPORT_TEXT_MAX))
+    if (in.len > (gzip || zip ? DMARC_REPORT_PACKED_MAX : *room))
         return ERR_LIMIT;
-    if (!gzip && !zip)
+    if (!gzip && !zip) {
+        *room -= in.len;
         return read_xml(in, ret);
-    buf_init(&text, DMARC_REPORT_TEXT_MAX, true);
+    }
+    buf_init(&text, *room, true);
     err = gzip ? packed_read_gzip(in, &text) : packed_read_zip(in, &text);
+    *room -= err == ERR_LIMIT ? *room : text.len; /* it was unpacked until there was none */
     if (err == OK)
         err = read_xml(slice_of(text.data, text.len), ret);
     buf_free(&text);
     return err;
+}
+
+int dmarc_report_read(const void *data, size_t len, struct dmarc_report *ret)
+{
+    size_t room = DMARC_REPORT_TEXT_MAX;
+
+    return dmarc_report_read_within(slice_of(data, len), &room, ret);
 }

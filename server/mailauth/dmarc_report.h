@@ -8,7 +8,7 @@
 #include "server/mailauth/records.h"
 
 enum {
-    DMARC_REPORT_TEXT_MAX = 8 * 1024 * 1024, /* octets of XML: more is ERR_LIMIT */
+    DMARC_REPORT_TEXT_MAX = 4 * 1024 * 1024, /* octets of XML: more is ERR_LIMIT. Of a mail, in all that is tried */
     DMARC_REPORT_PACKED_MAX = 1024 * 1024,   /* the same before it is unpacked */
     DMARC_REPORT_MAIL_MAX = 2 * 1024 * 1024, /* that brings one */
     DMARC_REPORT_WORDS_CAP = 256,
@@ -38,6 +38,8 @@ struct dmarc_report {
  * read in a record counts as 0, or as failed. ERR_FORMAT: it is no report, or has a document type, which could declare
  * entities; ERR_LIMIT, ERR_MEMORY, ERR_UNSUPPORTED (packed.h). */
 int dmarc_report_read(const void *data, size_t len, struct dmarc_report *ret);
+/* The same within so many octets of XML, from which those that it took are taken away. */
+int dmarc_report_read_within(struct slice in, size_t *room, struct dmarc_report *ret);
 /* Of the mail that brings it: the first attachment that is one. ERR_FORMAT: none is; ERR_LIMIT: too many parts, or
  * octets; ERR_MEMORY. */
 int dmarc_report_read_mail(const void *mail, size_t len, struct dmarc_report *ret);
