@@ -13,14 +13,33 @@ char roles_config_text[IPC_MAX / 2];
 
 size_t roles_config_len;
 
-int roles_sh(const char *fmt, ...)
+static int run(int tries, const char *fmt, va_list ap)
 {
     char cmd[2048];
+    int status = -1;
+    vsnprintf(cmd, sizeof(cmd), fmt, ap);
+    while (status != 0 && tries-- > 0)
+        status = system(cmd);
+    return status;
+}
+
+int roles_sh(const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(cmd, sizeof(cmd), fmt, ap);
+    int status = run(1, fmt, ap);
     va_end(ap);
-    return system(cmd);
+    return status;
+}
+
+/* gpg gives an agent that it starts some seconds to answer, and fails without: then it is asked once more. */
+static int make(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int status = run(2, fmt, ap);
+    va_end(ap);
+    return status;
 }
 
 void roles_make_key(const char *name, const char *algo, const char *sub, const char *sub_usage, const char *expire,
@@ -29,13 +48,13 @@ void roles_make_key(const char *name, const char *algo, const char *sub, const c
     char fake[64] = "";
     if (when)
         snprintf(fake, sizeof(fake), "--faked-system-time %s", when);
-    assert_int_equal(roles_sh(GPG "%s --quick-gen-key %s@example.org %s sign %s 2>/dev/null", roles_home, fake, name,
-                              algo, expire),
+    assert_int_equal(make(GPG "%s --quick-gen-key %s@example.org %s sign %s 2>/dev/null", roles_home, fake, name, algo,
+                          expire),
                      0);
     if (sub)
-        assert_int_equal(roles_sh(GPG "%s --quick-add-key $(gpg --homedir %s --with-colons --list-keys %s@example.org "
-                                      "2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s %s %s 2>/dev/null",
-                                  roles_home, fake, roles_home, name, sub, sub_usage, expire),
+        assert_int_equal(make(GPG "%s --quick-add-key $(gpg --homedir %s --with-colons --list-keys %s@example.org "
+                                  "2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s %s %s 2>/dev/null",
+                              roles_home, fake, roles_home, name, sub, sub_usage, expire),
                          0);
     assert_int_equal(roles_sh(GPG "--export %s@example.org >%s/%s.pub 2>/dev/null", roles_home, name, roles_dir, name),
                      0);
