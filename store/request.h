@@ -128,7 +128,7 @@ enum vault_msg {
     VAULT_SESSION_USED, /* ERR_NOT_FOUND: it is over */
     VAULT_SESSION_DEL,  /* this one, all, or all others. ERR_NOT_FOUND: there is no such one */
     /* By the owner of a session, as are FACTOR_DEL and APP_PASSWORD_, unless the administrator asks. ERR_DENIED: it is
-     * over. Reply: number */
+     * over; ERR_EXISTS: there is one with this secret. Reply: number */
     VAULT_FACTOR_PUT,
     VAULT_FACTOR_DEL,
     /* A code, or a passkey's answer, that was right: it is good once. ERR_DENIED: it was used before. */

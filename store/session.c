@@ -176,20 +176,33 @@ int session_del(struct store_write *w, uint8_t which, uint32_t number)
 
 /* ---- second factors ---- */
 
-static int count_one(void *arg, struct slice key, struct slice value)
+struct alike {
+    const struct store_write *w;
+    const struct factor *f;
+    unsigned n;
+    bool found; /* one with the same secret: its codes would be good twice */
+};
+
+static int look_at_one(void *arg, struct slice key, struct slice value)
 {
-    (void)key;
-    (void)value;
-    ++*(unsigned *)arg;
+    struct alike *a = arg;
+    struct factor f;
+    a->n++;
+    if (schema_unpack_factor(a->w->keys, a->w->account, key, value, &f) == OK && f.kind == FACTOR_TOTP &&
+        a->f->kind == FACTOR_TOTP && sodium_memcmp(f.totp.secret, a->f->totp.secret, TOTP_SECRET_SIZE) == 0)
+        a->found = true;
+    secmem_wipe(&f, sizeof(f));
     return OK;
 }
 
 static int factor_new(struct store_write *w, struct factor *f)
 {
     struct schema_keybuf from, to;
-    unsigned n = 0;
-    int err = engine_scan(w->t, w->account, key_simple(&from, 'E'), key_simple(&to, 'E' + 1), 0, count_one, &n);
-    if (err == OK && n >= FACTORS_MAX)
+    struct alike a = {.w = w, .f = f};
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'E'), key_simple(&to, 'E' + 1), 0, look_at_one, &a);
+    if (err == OK && a.found)
+        err = ERR_EXISTS;
+    if (err == OK && a.n >= FACTORS_MAX)
         err = ERR_LIMIT;
     return err == OK ? take_number(w, &f->number) : err;
 }

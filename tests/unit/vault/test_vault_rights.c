@@ -230,7 +230,7 @@ static void fill_signin(struct bench *b, struct vault_request *q)
 {
     static uint8_t packed[FACTOR_PACKED_MAX];
     const struct owner from = owner_of(1, true), to = owner_of(3, true);
-    const struct factor f = {.kind = FACTOR_TOTP};
+    const struct factor f = {.kind = FACTOR_TOTP, .totp.secret = {(uint8_t)factor_number}}; /* another each time */
     const struct slice cert = slice_str("cert");
     size_t len;
     switch (q->type) {
@@ -268,6 +268,7 @@ static void house_signin(struct bench *b)
     assert_int_equal(session_call(b, &signed_in, "browser"), OK);
     session_number = b->r.number;
     test_now += SESSION_USED_EVERY;
+    factor_number = 0;
     fill_signin(b, &q);
     assert_int_equal(request(b, &q, -1), OK);
     factor_number = b->r.number;
