@@ -17,6 +17,7 @@ static const struct {
     [API_ORIGIN] = {403, "origin", "This was not asked by a page of this server."},
     [API_MISSING] = {404, "missing", "There is no such thing here."},
     [API_CHANGED] = {409, "changed", "Something else came in between. Look again."},
+    [API_FULL] = {409, "full", "There are as many as there may be."},
     [API_UNFIT] = {422, "unfit", "What was sent is not what it should be."},
     [API_BUSY] = {503, "busy", "Not now. Try again later."},
 };
@@ -94,6 +95,21 @@ static void answer_malformed(struct http_exchange *x, const struct json_in_why *
     else
         http_answer_status(x, 503);
     buf_free(&text);
+}
+
+bool api_read_number(struct slice text, uint32_t *ret)
+{
+    uint64_t n = 0;
+
+    if (text.len == 0 || text.len > 10)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        n = 10 * n + text.data[i] - '0';
+    }
+    *ret = (uint32_t)n;
+    return n <= UINT32_MAX;
 }
 
 /* A form of another page's can send neither this type nor, if there is a cookie to be had, our own field. */

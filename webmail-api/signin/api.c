@@ -52,6 +52,14 @@ struct http_routes api_routes(struct api *a)
         {HTTP_GET, "/api/v1/sessions", 0, 0, api_sessions},
         {HTTP_DELETE, "/api/v1/sessions", 0, 0, api_sessions_end},
         {HTTP_DELETE, "/api/v1/sessions/:id", 0, 0, api_session_end},
+        {HTTP_GET, "/api/v1/factors", 0, 0, api_factors},
+        {HTTP_DELETE, "/api/v1/factors/:id", 0, 0, api_factor_end},
+        {HTTP_POST, "/api/v1/factors/totp/start", SMALL, 0, api_totp_start},
+        {HTTP_POST, "/api/v1/factors/totp/finish", SMALL, 0, api_totp_finish},
+        {HTTP_POST, "/api/v1/factors/codes", SMALL, 0, api_codes},
+        {HTTP_GET, "/api/v1/app-passwords", 0, 0, api_app_passwords},
+        {HTTP_POST, "/api/v1/app-passwords", SMALL, 0, api_app_password_add},
+        {HTTP_DELETE, "/api/v1/app-passwords/:id", 0, 0, api_app_password_end},
     };
     return (struct http_routes){rows, sizeof(rows) / sizeof(rows[0]), a};
 }

@@ -15,8 +15,7 @@ struct entering {
     uint64_t until;
     uint8_t token[SESSION_TOKEN_SIZE];
     unsigned paid; /* times, which is given back in the end */
-    size_t nfactors;
-    struct factor factors[FACTORS_MAX];
+    struct api_factor_set factors;
 };
 
 static struct entering *of(struct api_wait *w)
@@ -83,36 +82,54 @@ static void add_session(struct api_wait *w)
 
 /* ---- second factors ---- */
 
-static int keep_factor(void *arg, int err, const struct factor *f)
-{
-    struct entering *n = arg;
-
-    if (err != OK)
-        return err; /* one that cannot be read is not done without */
-    if (n->nfactors == FACTORS_MAX)
-        return ERR_LIMIT;
-    n->factors[n->nfactors++] = *f;
-    return OK;
-}
-
 static int look(void *arg, struct view *v)
 {
     struct entering *n = arg;
     char name[ADDRESS_MAX];
     int err = view_account_name(v, n->e.account, name);
 
-    n->nfactors = 0;
-    return err == OK ? view_factors_each(v, n->e.account, keep_factor, n) : err;
+    n->factors.account = n->e.account;
+    if (err == OK)
+        err = api_factors_look(v, &n->factors);
+    for (size_t i = 0; err == OK && i < n->factors.n; i++)
+        err = n->factors.err[i]; /* one that cannot be read is not done without */
+    return err;
 }
 
-static void want_factor(struct api_wait *w)
+/* Codes on paper are for whoever has lost a factor, and none by themselves. */
+static bool is_wanted(const struct api_factor_set *f)
 {
-    api_wait_problem(w, API_FACTOR);
+    for (size_t i = 0; i < f->n; i++)
+        if (f->v[i].kind != FACTOR_RECOVERY)
+            return true;
+    return false;
+}
+
+static void used(struct api_wait *w, int status, const struct vault_reply *reply)
+{
+    if (status == OK)
+        add_session(w);
+    else if (status == ERR_DENIED || status == ERR_NOT_FOUND) /* used before, or removed since */
+        api_wait_refused(w);
+    else
+        api_wait_problem(w, api_problem_of(status));
 }
 
 static void try_factor(struct api_wait *w)
 {
-    api_wait_refused(w);
+    struct entering *n = of(w);
+    struct vault_request q = {.type = VAULT_FACTOR_USED, .account = n->e.account};
+    size_t i = 0;
+
+    n->paid++;
+    while (i < n->factors.n && !api_factor_fits(w->api, q.account, &n->factors.v[i], &n->second, &q.factor))
+        i++;
+    if (i < n->factors.n) {
+        n->how |= api_factor_how(q.factor.kind);
+        api_wait_vault(w, &q, -1, used);
+    } else {
+        api_wait_refused(w);
+    }
 }
 
 void api_enter(struct api_wait *w, const struct api_exchange *e, uint8_t how, const struct api_second *s)
@@ -131,10 +148,10 @@ void api_enter(struct api_wait *w, const struct api_exchange *e, uint8_t how, co
         api_wait_refused(w);
     else if (err != OK)
         api_wait_problem(w, API_BUSY);
-    else if (n->nfactors == 0)
+    else if (!is_wanted(&n->factors))
         add_session(w);
     else if (!n->second.has_totp && !n->second.has_code)
-        want_factor(w);
+        api_wait_problem(w, API_FACTOR);
     else
         api_wait_price(w, try_factor);
 }

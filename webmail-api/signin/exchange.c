@@ -26,7 +26,8 @@ void api_exchange_seal(const struct api *a, const struct api_exchange *e, uint8_
 int api_exchange_open(const struct api *a, enum api_exchange_kind kind, const uint8_t id[API_ID_SIZE],
                       struct api_exchange *ret)
 {
-    const uint64_t now = (uint64_t)time(NULL);
+    const uint64_t now = (uint64_t)time(NULL),
+                   lasts = kind == API_ADDS_TOTP ? API_ADDING_SECONDS : API_EXCHANGE_SECONDS;
     uint8_t plain[API_EXCHANGE_PACKED];
     struct api_exchange e;
     struct unpack u;
@@ -42,7 +43,7 @@ int api_exchange_open(const struct api *a, enum api_exchange_kind kind, const ui
     memcpy(e.seed, plain + 21, sizeof(e.seed));
     memcpy(e.secret, plain + 21 + sizeof(e.seed), sizeof(e.secret));
     secmem_wipe(plain, sizeof(plain));
-    const bool lives = e.kind == kind && now >= e.since && now - e.since <= API_EXCHANGE_SECONDS;
+    const bool lives = e.kind == kind && now >= e.since && now - e.since <= lasts;
     if (lives)
         *ret = e;
     secmem_wipe(&e, sizeof(e));

@@ -4,8 +4,9 @@
  *   exchange  what an id remembers
  *   person    what a name has registered
  *   caller    whose session a request is of
+ *   factor    whether a second factor is right
  *   enter     somebody has proven who it is: second factors, and the session
- *   login, phrase, password, sessions  the rows */
+ *   login, phrase, register, sessions, factor_add, app_passwords  the rows */
 #ifndef SIGNIN_IMPL_H
 #define SIGNIN_IMPL_H
 
@@ -39,6 +40,7 @@ enum api_problem {
     API_ORIGIN,     /* 403: a page of somebody else's asks */
     API_MISSING,    /* 404 */
     API_CHANGED,    /* 409: something else came in between */
+    API_FULL,       /* 409: there are as many as there may be */
     API_UNFIT,      /* 422: a record, key or envelope that is none */
     API_BUSY,       /* 503 */
 };
@@ -50,6 +52,8 @@ enum api_problem api_problem_of(int err); /* of what a view or the vault answere
 
 /* Whether any of this is to be had; if not, that was said. */
 bool api_open(const struct api *a, struct http_exchange *x);
+/* Which one a path names; false: none that could be. */
+bool api_read_number(struct slice text, uint32_t *ret);
 /* The body, by a table; false: what is wrong was answered. The caller wipes ret in any case. */
 bool api_read(struct http_exchange *x, const struct http_request *r, const struct json_in_table *t, void *ret);
 
@@ -89,10 +93,11 @@ void api_wait_vault(struct api_wait *w, const struct vault_request *q, int fd,
 
 /* ---- exchange.c ---- */
 
-enum api_exchange_kind { API_BY_OPAQUE = 1, API_BY_PHRASE };
+enum api_exchange_kind { API_BY_OPAQUE = 1, API_BY_PHRASE, API_ADDS_TOTP };
 enum {
     API_SEED_SIZE = 24, /* the random part of the session's token: whoever ends an exchange twice has one session */
     API_EXCHANGE_SECONDS = 60,
+    API_ADDING_SECONDS = 600, /* to scan a picture and type a code */
     API_EXCHANGE_PACKED = 1 + 8 + 4 + 8 + API_SEED_SIZE + 64,
     API_ID_SIZE = API_EXCHANGE_PACKED + RECORD_OVERHEAD
 };
@@ -102,7 +107,7 @@ struct api_exchange {
     uint32_t version; /* of the record that it began with */
     uint64_t since;
     uint8_t seed[API_SEED_SIZE];
-    uint8_t secret[64]; /* the MAC that KE3 has to be, or the challenge in front of zeros */
+    uint8_t secret[64]; /* the MAC that KE3 has to be; or in front of zeros the challenge, or an app's secret */
 };
 void api_exchange_seal(const struct api *a, const struct api_exchange *e, uint8_t ret[API_ID_SIZE]);
 /* ERR_DENIED: it is none of ours, of another kind, or over. */
@@ -134,7 +139,7 @@ struct api_caller {
 bool api_caller_read(struct api *a, struct http_exchange *x, const struct http_request *r, struct api_caller *ret);
 bool api_wait_caller(struct api_wait *w, struct api_caller *ret);
 
-/* ---- enter.c ---- */
+/* ---- what comes besides (factor.c, enter.c) ---- */
 
 enum { API_TOTP_MAX = 16, API_CODE_MAX = 40 };
 struct api_second { /* what came besides */
@@ -150,6 +155,23 @@ struct api_second { /* what came besides */
 #define API_SECOND_MEMBERS(type)                                                                        \
     API_SECOND_ONE(type, "totp", totp, JSON_IN_TEXT), API_SECOND_ONE(type, "code", code, JSON_IN_TEXT), \
         API_SECOND_ONE(type, "label", label, JSON_IN_TEXT), API_SECOND_ONE(type, "cookie", cookie, JSON_IN_BOOL)
+/* ---- factor.c ---- */
+
+/* Whether what came is right by this one, and then what the vault has to take, so that it is good once. */
+bool api_factor_fits(const struct api *a, uint64_t account, const struct factor *f, const struct api_second *s,
+                     struct vault_factor *ret);
+uint8_t api_factor_how(uint8_t kind); /* enum session_how */
+struct api_factor_set {
+    uint64_t account;
+    size_t n;
+    int err[FACTORS_MAX]; /* of each: not OK, it is damaged */
+    struct factor v[FACTORS_MAX];
+};
+/* In a snapshot, of ret's account. The caller wipes ret. */
+int api_factors_look(struct view *v, struct api_factor_set *ret);
+
+/* ---- enter.c ---- */
+
 /* A page of somebody else's may not sign its visitor in. false: w has ended. */
 bool api_second_fits(struct api_wait *w, const struct api_second *s);
 /* e was answered rightly: the session begins, or more is wanted. Ends w. */
@@ -164,5 +186,7 @@ http_handler api_register_start, api_register_finish, api_password;
 http_handler api_phrase_start, api_phrase_finish;
 http_handler api_wrapped;
 http_handler api_sessions, api_sessions_end, api_session_end;
+http_handler api_factors, api_factor_end, api_totp_start, api_totp_finish, api_codes;
+http_handler api_app_passwords, api_app_password_add, api_app_password_end;
 
 #endif

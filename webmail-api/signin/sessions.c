@@ -113,21 +113,12 @@ void api_sessions_end(void *service, struct http_exchange *x, const struct http_
 static bool read_which(struct slice text, const struct api_caller *c, uint32_t *ret)
 {
     static const char current[] = "current";
-    uint64_t n = 0;
 
     if (text.len == sizeof(current) - 1 && memcmp(text.data, current, text.len) == 0) {
         *ret = c->session.number;
         return true;
     }
-    if (text.len == 0 || text.len > 10)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        n = 10 * n + text.data[i] - '0';
-    }
-    *ret = (uint32_t)n;
-    return n <= UINT32_MAX;
+    return api_read_number(text, ret);
 }
 
 void api_session_end(void *service, struct http_exchange *x, const struct http_request *r)

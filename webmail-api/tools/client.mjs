@@ -8,19 +8,25 @@ import { parseArgs } from "node:util";
 import * as account from "../web/session/account.mjs";
 import { PhraseError } from "../web/session/phrase.mjs";
 import { WrapError } from "../web/session/wrap.mjs";
+import { codeOf, keepApp } from "./totp.mjs";
 
 const USAGE = `usage: client.mjs URL COMMAND, the commands being
   register ADDRESS --invite TOKEN [--key FILE]   line: the password; prints the recovery phrase
-  login ADDRESS [--totp CODE | --code CODE] [--label TEXT] [--key FILE]
+  login ADDRESS [SECOND] [--label TEXT] [--key FILE]
                                                  line: the password; FILE gets the private key
-  recover ADDRESS [--totp CODE | --code CODE]    lines: the recovery phrase, a new password
-  password ADDRESS [--totp CODE | --code CODE]   lines: the password, a new one
+  recover ADDRESS [SECOND]                       lines: the recovery phrase, a new password
+  password ADDRESS [SECOND]                      lines: the password, a new one
   sessions [--end NUMBER | --end-all]
+  factors [--end NUMBER]
+  app [--label TEXT] [--app FILE]                an authenticator app: prints its URI; line: a code of it
+  codes                                          prints recovery codes, instead of those that there are
+  app-passwords [--label TEXT --scope WORD,... | --end NUMBER]
   logout
+SECOND: --totp CODE, --code CODE of those on paper, or --app FILE, as app has kept it: this program is the app.
 All: --session FILE, where the token is kept. A server's own certificate: NODE_EXTRA_CA_CERTS=FILE.
 `;
-const OPTIONS = Object.fromEntries(
-  ["session", "invite", "key", "totp", "code", "label", "end"].map((name) => [name, { type: "string" }]));
+const OPTIONS = Object.fromEntries(["session", "invite", "key", "totp", "code", "app", "label", "scope", "end"]
+  .map((name) => [name, { type: "string" }]));
 
 class Failure extends Error {}
 
@@ -33,8 +39,19 @@ async function lines(...names) {
   return said.slice(0, names.length);
 }
 
-const besides = ({ totp, code, label }) =>
-  Object.fromEntries(Object.entries({ totp, code, label }).filter(([, value]) => value !== undefined));
+async function besides({ totp, code, app, label }) {
+  const all = { totp: app ? await codeOf(app) : totp, code, label };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+const say = (what) => process.stdout.write(JSON.stringify(what, null, 1) + "\n");
+
+// What is listed, or the end of one.
+async function list(base, options, path) {
+  const call = await within(base, options.session);
+  if (options.end) await call("DELETE", `${path}/${encodeURIComponent(options.end)}`);
+  else say(await call("GET", path));
+}
 
 async function keep(file, session) {
   if (file) await writeFile(file, session.token + "\n", { mode: 0o600 });
@@ -47,7 +64,7 @@ async function within(base, file) {
 }
 
 async function login(base, address, password, options) {
-  const session = await account.login(account.connect(base), { address, password, ...besides(options) });
+  const session = await account.login(account.connect(base), { address, password, ...await besides(options) });
   if (!session) throw new Failure("this did not sign anybody in");
   return session;
 }
@@ -73,7 +90,7 @@ const COMMANDS = {
   },
   async recover(base, options, address) {
     const [phrase, password] = await lines("the recovery phrase", "the new password");
-    const session = await account.loginByPhrase(account.connect(base), { address, phrase, ...besides(options) });
+    const session = await account.loginByPhrase(account.connect(base), { address, phrase, ...await besides(options) });
     await keep(options.session, await account.recover(account.connect(base, session), phrase, password));
   },
   async password(base, options, address) {
@@ -83,10 +100,34 @@ const COMMANDS = {
     await keep(options.session, await account.changePassword(call, session.exportKey, then));
   },
   async sessions(base, options) {
-    const call = await within(base, options.session);
-    if (options["end-all"]) await call("DELETE", "/api/v1/sessions");
-    else if (options.end) await call("DELETE", `/api/v1/sessions/${encodeURIComponent(options.end)}`);
-    else process.stdout.write(JSON.stringify(await call("GET", "/api/v1/sessions"), null, 1) + "\n");
+    if (options["end-all"]) await (await within(base, options.session))("DELETE", "/api/v1/sessions");
+    else await list(base, options, "/api/v1/sessions");
+  },
+  async factors(base, options) {
+    await list(base, options, "/api/v1/factors");
+  },
+  async app(base, options) {
+    await account.addApp(await within(base, options.session), options.label, async (uri) => {
+      if (options.app) {
+        await keepApp(options.app, uri);
+        return codeOf(options.app);
+      }
+      process.stdout.write(uri + "\n");
+      return (await lines("a code of the app"))[0];
+    });
+  },
+  async codes(base, options) {
+    const codes = await account.addCodes(await within(base, options.session));
+    process.stdout.write(codes.join("\n") + "\n");
+  },
+  async "app-passwords"(base, options) {
+    if (options.label === undefined) {
+      await list(base, options, "/api/v1/app-passwords");
+    } else {
+      const scope = (options.scope ?? "imap,pop3,smtp").split(",");
+      const call = await within(base, options.session);
+      process.stdout.write(await account.addAppPassword(call, options.label, scope) + "\n");
+    }
   },
   async logout(base, options) {
     await (await within(base, options.session))("DELETE", "/api/v1/sessions/current");

@@ -135,3 +135,20 @@ export async function recover(call, phrase, password) {
     phrase: secret });
   return replace(call, has, signInKey(secret).secretKey, "phrase", fresh);
 }
+
+// ---- second factors, and passwords for mail programs ----
+
+// codeOf: of the app that has this otpauth URI. Nothing is asked for until the server has seen a code.
+export async function addApp(call, label, codeOf) {
+  const { id, uri } = await call("POST", "/api/v1/factors/totp/start");
+  return call("POST", "/api/v1/factors/totp/finish", { id, totp: await codeOf(uri), ...label && { label } });
+}
+
+// Shown once; those of before are over.
+export async function addCodes(call) {
+  return (await call("POST", "/api/v1/factors/codes")).codes;
+}
+
+export async function addAppPassword(call, label, scope) {
+  return (await call("POST", "/api/v1/app-passwords", { label, scope })).password;
+}
