@@ -72,5 +72,16 @@ def factor_put(account, name, secret=bytes(20), label=b""):
     return struct.pack(">Q16sI", account, name, len(factor)) + factor
 
 
+def sign_up(i, ask, account, address, envelope, label):
+    """One of each: a record, an envelope, a session, a second factor; and another invitation, which stays. ask: what
+    answers (name, payload, octets)."""
+    token = token_of(i.run("invite", address).stdout) + bytes(48)
+    ask("VAULT_SIGNIN_SET", signin_set(account, INVITATION, token, 0, Holder(), envelope), envelope)
+    name = os.urandom(16)
+    ask("VAULT_SESSION_ADD", session_add(account, name, 1, label), b"")
+    ask("VAULT_FACTOR_PUT", factor_put(account, name, label=label), b"")
+    i.run("invite", address, "--reset")
+
+
 def app_password_add(account, name, hashed, scopes, stored=bytes(32), server=bytes(32), label=b"x"):
     return struct.pack(">Q16s16sB32s32sI", account, name, hashed, scopes, stored, server, len(label)) + label

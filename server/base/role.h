@@ -30,7 +30,8 @@ enum role_exit {
 enum {
     ROLE_PASSWORD_MAX = 256,
     ROLE_CHANNEL_FD = 3,
-    LOGIN_KEY_SIZE = 17 /* u8 octets that count, 16 octets: addr_peer_key, addr_network_key */
+    LOGIN_KEY_SIZE = 17,     /* u8 octets that count, 16 octets: addr_peer_key, addr_network_key */
+    LOGIN_EXCHANGE_SIZE = 16 /* what names an exchange that was counted as failed and was right */
 };
 
 /* From master to role unless said otherwise. Before ROLE_GO comes all that the role needs; a CONFIG, TLS or PEER that
@@ -63,7 +64,7 @@ enum role_msg {
     ROLE_MSG_LOGIN_DONE,    /* role -> master, id of the question: u8 failed */
     ROLE_MSG_PEER_GONE,     /* role -> master: u8 enum role, whose channel ended and has had no successor for a second;
                               said again each second */
-    ROLE_MSG_LOGIN_FORGIVE, /* role -> master: raw17 peer, raw17 network: one that was counted as failed was right */
+    ROLE_MSG_LOGIN_FORGIVE, /* role -> master: raw17 peer, raw17 network, raw16 exchange: that one was right */
 };
 
 /* What was received before ROLE_GO. Secrets in it live in secmem and are wiped by role_start_wipe. */

@@ -103,7 +103,7 @@ const struct role_row roles_table[ROLES] = {
                       .memory_mb = 256},
     [ROLE_WEB] = {.name = "web",
                   .instances = INSTANCES(web_instances),
-                  .traits = ROLE_HAS_TLS | ROLE_ANSWERS_ACME | ROLE_LETS_IN,
+                  .traits = ROLE_HAS_TLS | ROLE_ANSWERS_ACME | ROLE_LETS_IN | ROLE_FORGIVES,
                   .uses = WEB_USES,
                   .tls = TLS_WEB,
                   .listeners = LISTEN_BIT(LISTEN_HTTP) | LISTEN_BIT(LISTEN_HTTPS),

@@ -61,6 +61,7 @@ enum role_trait {
     ROLE_ANSWERS_ACME = 256, /* is given what an ACME server is answered */
     ROLE_IS_BLAMED = 512,    /* ends if its channel to a client was taken away, instead of the client: it reads what
                                 strangers send, and holds nothing */
+    ROLE_FORGIVES = 1024,    /* counts a login as failed from its beginning, and says later that it was right */
 };
 
 enum { ROLE_STOP_STAGES = 3 };

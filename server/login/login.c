@@ -262,12 +262,13 @@ int login_price(struct login *g, const struct sockaddr_storage *peer, login_done
     return OK;
 }
 
-void login_forgive(struct login *g, const struct sockaddr_storage *peer)
+void login_forgive(struct login *g, const struct sockaddr_storage *peer, const uint8_t exchange[LOGIN_EXCHANGE_SIZE])
 {
-    uint8_t out[2 * LOGIN_KEY_SIZE];
+    uint8_t out[2 * LOGIN_KEY_SIZE + LOGIN_EXCHANGE_SIZE];
     struct pack p = {.data = out, .len = sizeof(out), .cap = sizeof(out)};
 
     put_keys(peer, out, out + LOGIN_KEY_SIZE);
+    memcpy(out + 2 * LOGIN_KEY_SIZE, exchange, LOGIN_EXCHANGE_SIZE);
     (void)g->send(ROLE_MSG_LOGIN_FORGIVE, 0, &p); /* if it cannot be sent, its peer waits the longer */
 }
 

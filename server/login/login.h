@@ -46,7 +46,8 @@ int login_start(struct login *g, const struct login_params *p, login_done_fn *do
  * login_forgive says that it was right. done: OK without a result, or a shortage. */
 int login_price(struct login *g, const struct sockaddr_storage *peer, login_done_fn *done, void *arg,
                 struct login_try **ret); /* ERR_MEMORY */
-void login_forgive(struct login *g, const struct sockaddr_storage *peer);
+/* exchange: random, of its own for each login_price that is taken back; a second time it takes nothing back. */
+void login_forgive(struct login *g, const struct sockaddr_storage *peer, const uint8_t exchange[LOGIN_EXCHANGE_SIZE]);
 void login_cancel(struct login_try *t); /* done is not called */
 /* view_scram_salt in a snapshot of its own: what a proof is made with. Nothing is tried yet. */
 int login_salt(struct login *g, struct slice user, uint8_t salt[SCRAM_SALT_LEN], uint32_t *ret_iterations);

@@ -46,10 +46,10 @@ int logins_forgive(struct proc *p, const struct ipc_msg *msg)
 {
     struct throttle_key k;
 
-    if (!(p->row->traits & ROLE_LETS_IN) || msg->payload.len != sizeof(k))
+    if (!(p->row->traits & ROLE_FORGIVES) || msg->payload.len != sizeof(k) + LOGIN_EXCHANGE_SIZE)
         return ERR_FORMAT;
     memcpy(&k, msg->payload.data, sizeof(k));
-    throttle_forgive(p->master->throttle, &k, loop_now_ms(p->master->loop));
+    throttle_forgive(p->master->throttle, &k, msg->payload.data + sizeof(k), loop_now_ms(p->master->loop));
     return OK;
 }
 

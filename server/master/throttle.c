@@ -25,9 +25,16 @@ struct entry {
     uint64_t failed_ms; /* when failures was last brought up to date */
 };
 
+struct forgiven {
+    uint8_t exchange[LOGIN_EXCHANGE_SIZE];
+    uint64_t until_ms; /* 0: none */
+};
+
 struct throttle {
     size_t sets;
     uint8_t hash_key[crypto_shorthash_KEYBYTES];
+    struct forgiven forgiven[THROTTLE_FORGIVEN_MAX]; /* a ring */
+    size_t forgiven_next;                            /* the oldest */
     struct entry entries[];
 };
 
@@ -160,10 +167,29 @@ void throttle_done(struct throttle *t, const struct throttle_key *k, bool failed
     settle(t, k->network, failed, now_ms);
 }
 
-void throttle_forgive(struct throttle *t, const struct throttle_key *k, uint64_t now_ms)
+/* Whether it is the first time, which is noted. */
+static bool forgive_once(struct throttle *t, const uint8_t exchange[LOGIN_EXCHANGE_SIZE], uint64_t now_ms)
+{
+    struct forgiven *oldest = &t->forgiven[t->forgiven_next];
+
+    if (oldest->until_ms > now_ms)
+        return false; /* there is no place to note it */
+    for (size_t i = 0; i < THROTTLE_FORGIVEN_MAX; i++)
+        if (t->forgiven[i].until_ms > now_ms && memcmp(t->forgiven[i].exchange, exchange, LOGIN_EXCHANGE_SIZE) == 0)
+            return false;
+    memcpy(oldest->exchange, exchange, LOGIN_EXCHANGE_SIZE);
+    oldest->until_ms = now_ms + THROTTLE_FORGIVEN_MS;
+    t->forgiven_next = (t->forgiven_next + 1) % THROTTLE_FORGIVEN_MAX;
+    return true;
+}
+
+void throttle_forgive(struct throttle *t, const struct throttle_key *k, const uint8_t exchange[LOGIN_EXCHANGE_SIZE],
+                      uint64_t now_ms)
 {
     struct entry *peer = find(t, k->peer), *network = find(t, k->network);
 
+    if (!forgive_once(t, exchange, now_ms))
+        return;
     if (peer)
         take_back(peer, now_ms);
     if (network)

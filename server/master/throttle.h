@@ -24,7 +24,11 @@ void throttle_destroy(struct throttle *t);        /* NULL is allowed */
  * doubling up to 30 s. Failures are forgotten by half every minute; a network is forgiven more than a peer. */
 uint64_t throttle_ask(struct throttle *t, const struct throttle_key *k, uint64_t waited_ms, uint64_t now_ms);
 void throttle_done(struct throttle *t, const struct throttle_key *k, bool failed, uint64_t now_ms);
-/* One that was done, and failed, was right after all: it counts no more. */
-void throttle_forgive(struct throttle *t, const struct throttle_key *k, uint64_t now_ms);
+/* One that was done, and failed, was right after all: it counts no more. Once an exchange, however often it is said:
+ * else one good login, said again and again, would pay for any number of guesses. Of too many in THROTTLE_FORGIVEN_MS
+ * the last are not forgiven. */
+enum { THROTTLE_FORGIVEN_MAX = 4096, THROTTLE_FORGIVEN_MS = 120 * 1000 /* longer than an exchange lives */ };
+void throttle_forgive(struct throttle *t, const struct throttle_key *k, const uint8_t exchange[LOGIN_EXCHANGE_SIZE],
+                      uint64_t now_ms);
 
 #endif

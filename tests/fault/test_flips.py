@@ -18,6 +18,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "thief"))
 import harness  # noqa: E402
 import lmdb_pages  # noqa: E402
+from channels import as_web  # noqa: E402
+from holders import sign_up  # noqa: E402
+
+pytestmark = pytest.mark.needs("root", "ss")
 
 SEED = 20261130
 LONG = harness.here("the long run")
@@ -30,13 +34,14 @@ NOBODY_READS = {lmdb_pages.FREE, lmdb_pages.GAP, lmdb_pages.UNUSED, lmdb_pages.S
 @pytest.fixture(scope="module")
 def store():
     """A stopped instance with every kind of record that lasts: mail in clear and encrypted, of one piece and of many,
-    appended, copied, expunged, waiting to go out; names, keywords, subscriptions, an alias."""
-    with harness.Instance() as i:
-        i.init(relay_port=1)
+    appended, copied, expunged, waiting to go out; names, keywords, subscriptions, an alias; how somebody signs in."""
+    with harness.Instance(web=True) as i:
+        i.init(relay_port=1, web_instances=1)
         i.add_account("alice")
         i.add_account("bob", algo="rsa4096")
         i.run("alias", "add", f"al@{harness.DOMAIN}", ALICE)
         i.serve()
+        sign_up(i, as_web(i), 16, ALICE, b"x" * 9000, b"telephone")
         for size in (10, 3000, 20000, 70000):
             i.send([ALICE, BOB], harness.mail(body="A line of it.\n" * (size // 14)))
         s = i.smtp()  # whose sender dies with the answer unread, so that its delivery id stays
@@ -71,7 +76,7 @@ class Flipped:
         self.whole = self.path.read_bytes()
         self.file = lmdb_pages.File(self.whole)
         assert self.file.faults == []
-        assert {chr(item.key[8]) for item in self.file.trees[b"kv"]} == set("VCSINadAqKGPBbFskuwxmnDeMTQLlpcfh")
+        assert {chr(item.key[8]) for item in self.file.trees[b"kv"]} == set("VCSINadAqKGPBbFskuwxmnDeMTQLlpcfhOWoEJ")
         self.rng = random.Random(SEED)
         self.places = [(self.rng.choice(places), self.rng.randrange(1, 256))
                        for places in self.rng.choices(*self.shares(), k=max(FLIPS, SERVED))]

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
 import opaque  # noqa: E402
-from signing_in import API, login, register, text  # noqa: E402
+from signing_in import API, finish, login, register, say, start, text  # noqa: E402
 
 ANN = f"ann@{harness.DOMAIN}"
 PEERS, EACH = 100, 10
@@ -65,9 +65,40 @@ async def guess_all(i, meanwhile):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def registered(i):
+    return register(i, ANN, "open sesame")
+
+
 def test_guesses_are_slowed_and_the_owner_is_not(i):
-    register(i, ANN, "open sesame")
     answered, seconds, token = asyncio.run(guess_all(i, lambda: login(i, ANN, "open sesame")))
     assert token and set(answered) == {b"200"}
     assert 3 * PEERS <= len(answered) <= PEERS * min(EACH, most(seconds)), (len(answered), seconds)
     assert len(answered) < PEERS * EACH
+
+
+async def guess_between(i, peer, again):
+    """How many of so many guesses are answered, where each has so long for it; and the time of all."""
+    answered, began = [], time.monotonic()
+    for _ in range(12):
+        again()
+        task = asyncio.create_task(guess(i, peer, answered))
+        await asyncio.wait([task], timeout=0.4)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return len(answered), time.monotonic() - began
+
+
+def test_one_good_login_pays_for_no_guesses(i, registered):
+    """Somebody who has an account says the end of a good exchange again and again, and ends its session in
+    between."""
+    peer = "127.19.7.1"
+    proof, id = start(i, ANN, "open sesame", peer=peer)
+
+    def again():
+        status, said, _ = finish(i, proof, id, {"peer": peer})
+        assert status in (200, 410), said  # 60 s are over on a slow machine
+        if status == 200:
+            say(i, "DELETE", "/sessions/current", token=said["token"], peer=peer)
+    answered, seconds = asyncio.run(guess_between(i, peer, again))
+    assert answered <= most(seconds) + 1, (answered, seconds)

@@ -14,7 +14,11 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "thief"))
 import harness  # noqa: E402
+from channels import as_web  # noqa: E402
+from holders import sign_up  # noqa: E402
 from loot import Loot, entropy  # noqa: E402
+
+pytestmark = pytest.mark.needs("root", "ss")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEED = 20261129
@@ -23,7 +27,7 @@ ANN, BEN, CLO, DAN, THIEF = ACCOUNTS = [f"{n}@{harness.DOMAIN}" for n in ("ann",
 PLANTED = {what: f"Planted{os.urandom(5).hex()}" for what in (
     "subject", "body", "sender", "name", "message id", "mailbox", "keyword", "label", "subscription", "alias",
     "false container", "false container, deleted", "appended false container", "deleted body", "queued sender",
-    "queued recipient", "queued body")}
+    "queued recipient", "queued body", "wrapped key", "what signs in")}
 
 
 def text(rng, octets):
@@ -248,14 +252,15 @@ def sizes(h):
 
 @pytest.fixture(scope="module")
 def heist():
-    with harness.Instance(binary=harness.released()) as i:
-        i.init(smtp_errors_minute=1000)
+    with harness.Instance(binary=harness.released(), web=True) as i:
+        i.init(smtp_errors_minute=1000, web_instances=1)
         h = Heist(i)
         make_people(h)
         queue_mail(h)
         i.serve()
         h.smtp = i.smtp()
         p = PLANTED
+        sign_up(i, as_web(i), 16, ANN, p["wrapped key"].encode() * 200, p["what signs in"].encode())
         h.deliver("planted", ANN, re.sub(rb"Message-ID: <", f"Message-ID: <{p['message id']}".encode(), harness.mail(
             p["subject"], p["body"] * 20, f'"{p["name"]}" <{p["sender"].lower()}@example.org>')),
             f"{p['sender'].lower()}@example.org")

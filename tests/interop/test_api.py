@@ -1,9 +1,15 @@
 """The examples of docs/api.md, as they stand there; and what of the secrets is in what is sent and stored: nothing."""
+import base64
+import contextlib
 import os
 import pathlib
 import re
 import shutil
+import socket
+import socketserver
+import ssl
 import subprocess
+import threading
 
 import harness
 import pytest
@@ -30,8 +36,45 @@ def i():
         yield instance.serve()
 
 
+class Between(socketserver.ThreadingTCPServer):
+    """TLS on both sides: what clients and the server say, as it stands inside."""
+    daemon_threads, allow_reuse_address = True, True
+
+    def __init__(self, i):
+        super().__init__(("127.0.0.1", 0), None)
+        self.port, self.heard, self.lock = i.port("https"), {"client": b"", "server": b""}, threading.Lock()
+        self.shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.shown.load_cert_chain(i.dir / "tls/chain.pem", i.dir / "tls/key.pem")
+        self.asked = ssl._create_unverified_context()
+
+    def pass_on(self, who, source, to):
+        with contextlib.suppress(OSError):
+            while octets := source.recv(65536):
+                with self.lock:
+                    self.heard[who] += octets
+                to.sendall(octets)
+        with contextlib.suppress(OSError):
+            to.shutdown(2)
+
+    def finish_request(self, request, client_address):
+        with contextlib.suppress(OSError), self.shown.wrap_socket(request, server_side=True) as client, \
+                self.asked.wrap_socket(socket.create_connection(("127.0.0.1", self.port))) as server:
+            back = threading.Thread(target=self.pass_on, args=("server", server, client))
+            back.start()
+            self.pass_on("client", client, server)
+            back.join()
+
+
 @pytest.fixture(scope="module")
-def run(i, tmp_path_factory):
+def between(i):
+    with Between(i) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def run(i, between, tmp_path_factory):
     """Runs a line as the page has it, where `mail.example` is this instance."""
     place = tmp_path_factory.mktemp("api")
     shutil.copytree(harness.ROOT / "webmail-api/web/session", place / "web/session")
@@ -45,7 +88,7 @@ def run(i, tmp_path_factory):
            "NODE_NO_WARNINGS": "1", "CURL_HOME": str(place), "INVITE": ""}
 
     def line(command):
-        command = command.replace("https://mail.example", f"https://127.0.0.1:{i.port('https')}")
+        command = command.replace("https://mail.example", f"https://127.0.0.1:{between.server_address[1]}")
         command = command.replace("@mail.example", f"@{harness.DOMAIN}")
         if command.startswith("letterlock "):
             out = i.run(*command.split()[1:]).stdout.decode()
@@ -74,10 +117,40 @@ def test_the_examples_of_the_page(ran):
     assert wrong == []
 
 
-def test_nothing_stored_opens_anything(i, run, ran):
-    """The store's files, and what lies beside: no password, no phrase, no private key."""
+def forms(secret):
+    """As it is, in hexadecimal, and in base64 of both alphabets wherever it begins."""
+    yield secret
+    yield secret.hex().encode()
+    for skip in range(3):
+        coded = base64.b64encode(bytes(skip) + secret)[4:-4]
+        yield coded
+        yield coded.replace(b"+", b"-").replace(b"/", b"_")
+
+
+@pytest.fixture(scope="module")
+def secrets(run, ran):
     words = (run.place / "phrase").read_bytes().split()
-    secrets = [b"correct horse", b"battery staple", b" ".join(words), SECRET[100:140]]
+    assert len(words) == 12
+    return [form for s in (b"correct horse", b"battery staple", b" ".join(words), SECRET[100:140]) for form in forms(s)]
+
+
+def test_the_search_finds_what_is_there(secrets):
+    for said in (b'{"password":"correct horse"}', base64.urlsafe_b64encode(b"xy" + SECRET), SECRET.hex().encode()):
+        assert [s for s in secrets if s in said]
+
+
+def test_nothing_sent_opens_anything(between, secrets):
+    """Inside TLS, in both directions."""
+    asked, told = between.heard["client"], between.heard["server"]
+    for path in (b"register/finish", b"login/finish", b"phrase/finish", b"password", b"wrapped"):
+        assert b"/api/v1/" + path in asked.replace(b"/opaque/", b"/")
+    assert b'"token":"' in told and b'"envelope":"' in told  # it is what they said
+    for said in asked, told:
+        assert not [s for s in secrets if s in said]
+
+
+def test_nothing_stored_opens_anything(i, secrets):
+    """The store's files, and what lies beside: no password, no phrase, no private key."""
     stored = [p for p in i.dir.rglob("*") if p.is_file()]
     assert any(p.name == "data.mdb" for p in stored)
     for p in stored:

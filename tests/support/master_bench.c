@@ -110,14 +110,16 @@ static int role_on_answer(void *arg, uint64_t id, uint64_t wait_ms)
 static void speak_of_logins(const char *what)
 {
     static const uint8_t ask[2 * LOGIN_KEY_SIZE + 8] = {4, 10, 0, 0, 1, [LOGIN_KEY_SIZE] = 3, 10};
+    static const uint8_t exchange[LOGIN_EXCHANGE_SIZE] = {1};
 
     role_on_login(role_on_answer, NULL);
     for (; *what; what++) {
-        uint8_t out[sizeof(ask)];
+        uint8_t out[sizeof(ask) + sizeof(exchange)];
         struct pack p;
         pack_init(&p, out, sizeof(out));
         if (*what == 'g' || *what == 'h') {
-            pack_raw(&p, ask, sizeof(ask) - 8 - (*what == 'h'));
+            pack_raw(&p, ask, sizeof(ask) - 8);
+            pack_raw(&p, exchange, sizeof(exchange) - (*what == 'h'));
             role_send(ROLE_MSG_LOGIN_FORGIVE, 0, &p);
             continue;
         }

@@ -25,10 +25,10 @@ static int master_send(enum role_msg type, uint64_t id, const struct pack *paylo
     }
     if (type == ROLE_MSG_LOGIN_FORGIVE) {
         struct throttle_key key;
-        assert_int_equal(payload->len, sizeof(key));
+        assert_int_equal(payload->len, sizeof(key) + LOGIN_EXCHANGE_SIZE);
         memcpy(&key, payload->data, sizeof(key));
         master.forgiven++;
-        throttle_forgive(master.throttle, &key, loop_now_ms(master.loop));
+        throttle_forgive(master.throttle, &key, payload->data + sizeof(key), loop_now_ms(master.loop));
         return OK;
     }
     assert_int_equal(type, ROLE_MSG_LOGIN_ASK);

@@ -44,6 +44,16 @@ static void answer_in(struct api_wait *w)
     secmem_wipe(cookie, sizeof(cookie));
 }
 
+static void forgive(const struct api_wait *w, const struct entering *n)
+{
+    uint8_t exchange[LOGIN_EXCHANGE_SIZE];
+
+    memcpy(exchange, n->e.seed, sizeof(exchange));
+    for (unsigned i = 0; i < n->paid; i++, exchange[0]++)
+        login_forgive(w->api->p.login, w->r->peer, exchange);
+    secmem_wipe(exchange, sizeof(exchange));
+}
+
 static void added(struct api_wait *w, int status, const struct vault_reply *reply)
 {
     struct entering *n = of(w);
@@ -56,8 +66,7 @@ static void added(struct api_wait *w, int status, const struct vault_reply *repl
         api_wait_problem(w, api_problem_of(status));
         return;
     }
-    for (; n->paid > 0; n->paid--)
-        login_forgive(w->api->p.login, w->r->peer);
+    forgive(w, n);
     w->api->p.counts[API_SIGNED_IN]++;
     answer_in(w);
 }

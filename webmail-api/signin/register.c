@@ -1,6 +1,7 @@
 /* A password is registered, or another takes its place: OPAQUE's registration, the keys that sign for the owner, and
  * what is wrapped. Its first message is answered to whoever has an invitation or a session alone, and has its price as
- * signing in has: with it and a record passwords could be tried. */
+ * signing in has: with it and a record passwords could be tried. Nothing of it is given back, since the second message
+ * comes without the first: who changes a password of their own again and again would pay for guesses by that. */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -236,7 +237,6 @@ static void registered(struct api_wait *w, int status, const struct vault_reply 
         api_wait_problem(w, status == ERR_DENIED ? API_INVITATION : api_problem_of(status));
         return;
     }
-    login_forgive(w->api->p.login, w->r->peer);
     w->api->p.counts[API_REGISTERED]++;
     api_answer_empty(api_wait_end(w), NULL);
 }
@@ -270,7 +270,6 @@ static void changed(struct api_wait *w, int status, const struct vault_reply *re
         api_wait_problem(w, status == ERR_DENIED ? API_SIGNATURE : api_problem_of(status));
         return;
     }
-    login_forgive(w->api->p.login, w->r->peer);
     api_enter_again(w, reply->version);
 }
 

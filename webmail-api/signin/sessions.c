@@ -79,10 +79,10 @@ void api_sessions(void *service, struct http_exchange *x, const struct http_requ
 
 static void ended(struct api_wait *w, int status, const struct vault_reply *reply)
 {
-    const bool *own = w->state;
+    const char *cookie = *(const bool *)w->state ? cookie_clear : NULL; /* w ends before its answer */
 
     if (status == OK)
-        api_answer_empty(api_wait_end(w), *own ? cookie_clear : NULL);
+        api_answer_empty(api_wait_end(w), cookie);
     else
         api_wait_problem(w, api_problem_of(status));
 }

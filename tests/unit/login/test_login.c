@@ -199,7 +199,7 @@ static void test_paid_for(void **state)
         assert_int_equal(login_price(login, stranger(), paid, &outcomes[0], &outcomes[0].t), OK);
         assert_int_equal(wait_for(i + 1, PATIENCE_MS), i + 1);
         assert_int_equal(outcomes[0].err, OK);
-        login_forgive(login, stranger());
+        login_forgive(login, stranger(), (const uint8_t[LOGIN_EXCHANGE_SIZE]){(uint8_t)i});
     }
     assert_int_equal(master.asked, 5);
     assert_int_equal(master.failed, 5);

@@ -117,28 +117,74 @@ static void test_in_hand(void **state)
     throttle_destroy(t);
 }
 
+static void forgive(struct throttle *t, const struct throttle_key *k, uint32_t exchange, uint64_t now)
+{
+    uint8_t name[LOGIN_EXCHANGE_SIZE] = {0};
+
+    memcpy(name, &exchange, sizeof(exchange));
+    throttle_forgive(t, k, name, now);
+}
+
 /* What was counted from its beginning and ended well is as if it had never been, and no more than that. */
 static void test_forgiven(void **state)
 {
     struct throttle *t = throttle_create(1024);
     struct throttle_key a = v4(0x0a000001), other = v4(0x0b000001);
+    uint32_t n = 0;
 
     for (int i = 0; i < 100; i++) {
         fails(t, &a, 1000);
-        throttle_forgive(t, &a, 1000);
+        forgive(t, &a, n++, 1000);
     }
     assert_int_equal(delay(t, &a, 1000), 0);
     for (int i = 0; i < 3; i++)
         fails(t, &a, 1000);
-    throttle_forgive(t, &other, 1000); /* nobody knows it */
+    forgive(t, &other, n++, 1000); /* nobody knows it */
     assert_int_equal(delay(t, &a, 1000), 500);
-    throttle_forgive(t, &a, 1000);
+    forgive(t, &a, n++, 1000);
     assert_int_equal(delay(t, &a, 1000), 0);
     for (int i = 0; i < 10; i++)
-        throttle_forgive(t, &a, 1000); /* nothing is kept for later */
+        forgive(t, &a, n++, 1000); /* nothing is kept for later */
     for (int i = 0; i < 3; i++)
         fails(t, &a, 1000);
     assert_int_equal(delay(t, &a, 1000), 500);
+    throttle_destroy(t);
+}
+
+/* One good login, said again and again, pays for itself alone. */
+static void test_forgiven_once(void **state)
+{
+    struct throttle *t = throttle_create(1024);
+    struct throttle_key a = v4(0x0a000001);
+
+    for (int i = 0; i < 6; i++)
+        fails(t, &a, 1000);
+    const uint64_t before = delay(t, &a, 1000);
+    fails(t, &a, 1000);
+    for (int i = 0; i < 100; i++)
+        forgive(t, &a, 7, 1000);
+    assert_int_equal(delay(t, &a, 1000), before);
+    throttle_destroy(t);
+}
+
+/* Nor do many that push the first out of what is known; later ones are forgiven again. */
+static void test_forgiven_too_many(void **state)
+{
+    struct throttle *t = throttle_create(1024);
+    struct throttle_key a = v4(0x0a000001), other = v4(0x0b000001);
+    const uint64_t later = 1000 + THROTTLE_FORGIVEN_MS;
+
+    for (int i = 0; i < 3; i++)
+        fails(t, &a, 1000);
+    for (uint32_t i = 0; i < 2 * THROTTLE_FORGIVEN_MAX; i++)
+        forgive(t, &other, i, 1000);
+    for (uint32_t i = 0; i < 2 * THROTTLE_FORGIVEN_MAX; i++)
+        forgive(t, &a, i, 1000);
+    assert_int_equal(delay(t, &a, 1000), 500);
+    for (int i = 0; i < 3; i++)
+        fails(t, &other, later);
+    forgive(t, &other, 0, later);
+    assert_int_equal(delay(t, &other, later), 0);
     throttle_destroy(t);
 }
 
@@ -166,8 +212,9 @@ static void test_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_delay),   cmocka_unit_test(test_network_is_slowed),
-        cmocka_unit_test(test_in_hand), cmocka_unit_test(test_forgiven),
+        cmocka_unit_test(test_delay),         cmocka_unit_test(test_network_is_slowed),
+        cmocka_unit_test(test_in_hand),       cmocka_unit_test(test_forgiven),
+        cmocka_unit_test(test_forgiven_once), cmocka_unit_test(test_forgiven_too_many),
         cmocka_unit_test(test_full),
     };
 
