@@ -55,7 +55,12 @@ def inside():
 
 @pytest.fixture(scope="module")
 def found():
-    p = subprocess.run(["unshare", "-n", "-m", sys.executable, __file__], capture_output=True, text=True, timeout=600)
+    # Once, on a loaded machine, Thunderbird said that sending failed, and not why.
+    for _ in range(2):
+        p = subprocess.run(["unshare", "-n", "-m", sys.executable, __file__], capture_output=True, text=True,
+                           timeout=600)
+        if "Sending of the message failed" not in p.stderr:
+            break
     assert p.returncode == 0, p.stderr[-3000:]
     return json.loads(p.stdout.split("found: ")[1])
 
