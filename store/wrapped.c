@@ -120,29 +120,24 @@ int schema_get_wrapped(struct engine_txn *t, const struct record_keys *k, uint64
 
 /* ---- writing ---- */
 
-struct counting {
-    const struct store_write *w;
-    unsigned n;
-};
-
-static int count_one(void *arg, struct slice key, struct slice value)
+static int count_passkey(void *arg, struct slice key, struct slice value)
 {
-    struct counting *c = arg;
+    unsigned *passkeys = arg;
     uint8_t kind;
     uint32_t n;
     (void)value;
     if (!wrapped_kind_of_piece(key, &kind, &n))
         return ERR_FORMAT;
-    c->n += kind == WRAPPED_PASSKEY && n == 0;
+    *passkeys += kind == WRAPPED_PASSKEY && n == 0;
     return OK;
 }
 
 static int passkey_fits(struct store_write *w)
 {
     struct schema_keybuf from, to;
-    struct counting c = {.w = w};
-    int err = engine_scan(w->t, w->account, key_simple(&from, 'W'), key_simple(&to, 'W' + 1), 0, count_one, &c);
-    return err == OK && c.n >= WRAPPED_PASSKEYS_MAX ? ERR_LIMIT : err;
+    unsigned n = 0;
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'W'), key_simple(&to, 'W' + 1), 0, count_passkey, &n);
+    return err == OK && n >= WRAPPED_PASSKEYS_MAX ? ERR_LIMIT : err;
 }
 
 static int put_pieces(struct store_write *w, uint8_t kind, const uint8_t id[WRAPPED_ID_SIZE], struct slice envelope)

@@ -11,9 +11,9 @@ int vault_owner_asks(struct store_write *w, const struct request *q, const char 
     if (q->from->who & VAULT_MAY_ADMIN)
         return OK;
     int err = session_lives(w, q->a.session.hash);
-    if (err == ERR_DENIED || err == ERR_NOT_FOUND)
+    if (err == ERR_DENIED)
         *ret_text = "the session is over";
-    return err == ERR_NOT_FOUND ? ERR_DENIED : err;
+    return err;
 }
 
 static struct signin_change change_of(const struct vault_signin *a)

@@ -91,10 +91,11 @@ void api_wrapped(void *service, struct http_exchange *x, const struct http_reque
     struct api_caller c = {0};
     struct found f = {0};
 
-    if (!api_caller_read(a, x, r, &c))
-        return;
+    const bool known = api_caller_read(a, x, r, &c);
     f.account = c.account;
     secmem_wipe(&c, sizeof(c));
+    if (!known)
+        return;
     f.envelopes = malloc(ENVELOPES_MAX * sizeof(*f.envelopes));
     if (f.envelopes && view_run(a->p.view, look, &f) == OK)
         answer(x, &f);

@@ -113,6 +113,18 @@ static void assert_rows(const struct vault_queue_row *a, const struct vault_queu
     }
 }
 
+static void assert_told(const struct dmarc_told *a, const struct dmarc_told *b)
+{
+    assert_slice(a->domain, b->domain);
+    assert_slice(a->reporter, b->reporter);
+    assert_slice(a->id, b->id);
+    assert_true(a->day == b->day && a->proven == b->proven);
+    assert_memory_equal(&a->sums, &b->sums, sizeof(a->sums));
+    assert_int_equal(a->nnetworks, b->nnetworks);
+    for (uint32_t i = 0; i < a->nnetworks; i++)
+        assert_memory_equal(&a->networks[i], &b->networks[i], sizeof(a->networks[i]));
+}
+
 static void assert_mail(const struct vault_request *a, const struct vault_request *b)
 {
     switch (a->type) {
@@ -176,16 +188,7 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
         assert_int_equal(a->correspondent.kind, b->correspondent.kind);
         assert_slice(a->correspondent.record, b->correspondent.record);
         break;
-    case VAULT_DMARC_REPORT:
-        assert_slice(a->dmarc.domain, b->dmarc.domain);
-        assert_slice(a->dmarc.reporter, b->dmarc.reporter);
-        assert_slice(a->dmarc.id, b->dmarc.id);
-        assert_true(a->dmarc.day == b->dmarc.day && a->dmarc.proven == b->dmarc.proven);
-        assert_memory_equal(&a->dmarc.sums, &b->dmarc.sums, sizeof(a->dmarc.sums));
-        assert_int_equal(a->dmarc.nnetworks, b->dmarc.nnetworks);
-        for (uint32_t i = 0; i < a->dmarc.nnetworks; i++)
-            assert_memory_equal(&a->dmarc.networks[i], &b->dmarc.networks[i], sizeof(a->dmarc.networks[i]));
-        break;
+    case VAULT_DMARC_REPORT: assert_told(&a->dmarc, &b->dmarc); break;
     case VAULT_UPLOAD_CONFIRM: assert_memory_equal(a->token, b->token, sizeof(a->token)); break;
     case VAULT_UPLOAD_ADD:
     case VAULT_KEY_PUBLISH:
